@@ -1,0 +1,272 @@
+//! The journal of a run: an append-only file of events, one JSON object a line.
+//!
+//! The shim writes what happens to the processes, the supervisor what it saw
+//! and decided; both append whole lines with one `write` each. Released forms
+//! stay readable: fields are added, never changed or removed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{Kernel, Look, Vitals};
+use crate::run::RunId;
+
+/// Version of the journal's format, in its first line.
+pub const JOURNAL_VERSION: u32 = 1;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Seconds since the start of the run.
+    pub at_s: f64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// A stream of the program's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Both, through a pseudo-terminal.
+    Terminal,
+}
+
+impl Stream {
+    /// Stem of the files that keep it: `stdout.log`, `stdout.tail`.
+    #[must_use]
+    pub fn stem(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
+/// Who sent a signal (`siginfo`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sender {
+    /// Process id; 0 for the kernel, as for Ctrl+C at a terminal.
+    pub pid: i32,
+    /// User id.
+    pub uid: u32,
+    /// Its command, where it could still be read.
+    pub command: Option<String>,
+}
+
+/// Why defib ends a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "because", rename_all = "kebab-case")]
+pub enum Ending {
+    /// It cannot go on, and patience is over.
+    Stalled {
+        /// Seconds without any movement.
+        quiet_s: f64,
+    },
+    /// `--timeout` passed.
+    TimedOut {
+        /// The limit in seconds.
+        limit_s: f64,
+    },
+    /// `--first-output` passed without a byte.
+    NoFirstOutput {
+        /// The limit in seconds.
+        limit_s: f64,
+    },
+    /// No heartbeat within `--heartbeat`.
+    NoHeartbeat {
+        /// The limit in seconds.
+        limit_s: f64,
+    },
+    /// `--memory` exceeded.
+    OverMemory {
+        /// The limit in bytes.
+        limit_bytes: u64,
+        /// What was in use.
+        used_bytes: u64,
+    },
+    /// A signal to defib: a person or a parent wants it to end.
+    Cancelled {
+        /// Signal number.
+        signal: i32,
+        /// Who sent it.
+        sender: Option<Sender>,
+    },
+    /// `defib stop`.
+    StopRequested,
+    /// The supervisor is gone.
+    SupervisorGone,
+}
+
+/// Something that happened in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Event {
+    /// First line of every journal.
+    Run {
+        /// [`JOURNAL_VERSION`].
+        schema: u32,
+        /// Id.
+        run: RunId,
+        /// Command as given.
+        command: Vec<String>,
+        /// Working directory.
+        cwd: String,
+        /// Start, milliseconds since the Unix epoch.
+        started_ms: u64,
+        /// The program sees a terminal.
+        pty: bool,
+        /// Version of defib.
+        version: String,
+    },
+    /// The shim runs.
+    Shim {
+        /// Its process id.
+        pid: i32,
+        /// Its start time in clock ticks since boot.
+        start_ticks: u64,
+        /// `/proc/sys/kernel/random/boot_id`.
+        boot_id: String,
+    },
+    /// The program runs.
+    Started {
+        /// Its process id.
+        pid: i32,
+        /// Its start time in clock ticks since boot.
+        start_ticks: u64,
+    },
+    /// The program could not be started.
+    NotStarted {
+        /// `errno` of the failing call.
+        errno: i32,
+        /// What was tried, in words: `execute`, `change directory`, …
+        step: String,
+        /// The path concerned.
+        path: String,
+    },
+    /// Output so far.
+    Output {
+        /// Stream.
+        stream: Stream,
+        /// Bytes so far.
+        bytes: u64,
+    },
+    /// A stream has ended.
+    StreamEnded {
+        /// Stream.
+        stream: Stream,
+        /// Bytes in all.
+        bytes: u64,
+        /// Bytes that are not kept (budget, full disk).
+        not_kept: u64,
+        /// Why they are not kept, if any are not.
+        reason: Option<String>,
+        /// The reader of defib's own output went away before the end.
+        reader_gone: bool,
+    },
+    /// sd_notify: `READY=1`, `STATUS=…`, `STOPPING=1`.
+    Stage {
+        /// `ready`, `stopping`, or the status text.
+        name: String,
+    },
+    /// sd_notify `WATCHDOG=1`.
+    Heartbeat,
+    /// Progress read from the output.
+    Progress {
+        /// Units done.
+        done: f64,
+        /// Units in all.
+        total: Option<f64>,
+        /// The text it was read from.
+        text: String,
+    },
+    /// Vital signs.
+    Sample(Vitals),
+    /// A look at the tree.
+    Look(Look),
+    /// A signal arrived at defib.
+    Signal {
+        /// Number.
+        signal: i32,
+        /// Who sent it.
+        sender: Option<Sender>,
+        /// It was passed on to the program.
+        forwarded: bool,
+    },
+    /// The program was stopped by job control.
+    Stopped {
+        /// Signal number.
+        signal: i32,
+    },
+    /// The program goes on after a stop.
+    Continued,
+    /// defib says something while the run goes on.
+    Notice {
+        /// The text.
+        text: String,
+    },
+    /// defib ends the run.
+    Ending(Ending),
+    /// The program itself has ended.
+    Exited {
+        /// Exit code, unless a signal ended it.
+        code: Option<i32>,
+        /// Signal number.
+        signal: Option<i32>,
+        /// A core was dumped.
+        core: bool,
+        /// Largest resident set of the program or one of its waited-for children, bytes.
+        max_rss_bytes: u64,
+        /// CPU seconds of the program and its waited-for children.
+        cpu_s: f64,
+    },
+    /// A process outlived the program (or could not be ended).
+    Leftover {
+        /// Process id.
+        pid: i32,
+        /// Command line.
+        command: String,
+        /// State letter of /proc/PID/stat.
+        state: String,
+        /// Kernel function it waits in, where readable.
+        wchan: String,
+        /// What became of it.
+        fate: Fate,
+    },
+    /// The tree is ended.
+    TreeEnded {
+        /// How many processes defib ended.
+        ended: u32,
+        /// How many could not be ended.
+        survivors: u32,
+        /// Seconds it took.
+        took_s: f64,
+    },
+    /// What the kernel told after the end.
+    Kernel(Kernel),
+    /// The run was started again after a stall.
+    Restarted {
+        /// Number of this restart, from 1.
+        number: u32,
+    },
+    /// defib itself had a problem that does not end the run.
+    Trouble {
+        /// What, in words.
+        text: String,
+    },
+}
+
+/// What became of a process that outlived the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// defib ended it.
+    Ended,
+    /// It could not be ended.
+    Survives,
+    /// It was left alone as asked (`--allow-daemons`).
+    Allowed,
+}

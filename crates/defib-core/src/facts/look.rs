@@ -1,0 +1,176 @@
+//! One snapshot of a process tree.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Descriptor, PythonStack, Wait};
+
+/// Scheduler state of a process or thread (`/proc/PID/stat`, field 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProcessState {
+    /// R
+    Running,
+    /// S
+    Sleeping,
+    /// D
+    DiskSleep,
+    /// T
+    Stopped,
+    /// t
+    Traced,
+    /// Z
+    Zombie,
+    /// X, x
+    Dead,
+    /// I and anything newer
+    Other,
+}
+
+/// One thread of a [`Process`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Thread {
+    /// Thread id.
+    pub tid: i32,
+    /// Kernel name (at most 15 characters).
+    pub name: String,
+    /// Scheduler state.
+    pub state: ProcessState,
+    /// What it waits for.
+    pub wait: Wait,
+    /// Kernel function it sleeps in, where readable; shown, never judged by.
+    pub wchan: Option<String>,
+    /// CPU time used so far, in seconds (clock-tick resolution).
+    pub cpu_s: f64,
+    /// Voluntary and involuntary context switches so far.
+    pub switches: u64,
+    /// Python stack, where it has one.
+    pub python: Option<PythonStack>,
+}
+
+/// One process of a look.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Process id.
+    pub pid: i32,
+    /// Parent's process id.
+    pub ppid: i32,
+    /// Process group.
+    pub pgid: i32,
+    /// Session.
+    pub sid: i32,
+    /// Start time in clock ticks since boot: with the pid, its identity.
+    pub start_ticks: u64,
+    /// Kernel name.
+    pub name: String,
+    /// Command line; empty for a zombie.
+    pub command: Vec<String>,
+    /// Executable path, where readable.
+    pub executable: Option<String>,
+    /// Working directory, where readable.
+    pub cwd: Option<String>,
+    /// Scheduler state of its main thread.
+    pub state: ProcessState,
+    /// Belongs to the observed tree; false for a process that was added
+    /// because it holds the other end of a pipe or socket of the tree.
+    pub in_tree: bool,
+    /// Threads, main thread first.
+    pub threads: Vec<Thread>,
+    /// Open descriptors; empty where they could not be read.
+    pub descriptors: Vec<Descriptor>,
+    /// Characters read and written so far (`rchar`, `wchar`), where readable.
+    pub read_chars: Option<u64>,
+    /// See `read_chars`.
+    pub written_chars: Option<u64>,
+    /// Resident set size in bytes.
+    pub rss_bytes: u64,
+    /// A Python interpreter, with its version (`3.11`) where known.
+    pub python: Option<String>,
+    /// Handles SIGTERM with a handler of its own (`SigCgt`): a daemon that
+    /// waits to be told to stop.
+    pub catches_sigterm: bool,
+    /// Handles SIGINT. Python does so by default.
+    pub catches_sigint: bool,
+    /// Forked and never executed another program: shares its parent's image.
+    pub forked_without_exec: bool,
+    /// `PYTHONUNBUFFERED` is set in its environment, or `-u` given; `None` where unreadable.
+    pub unbuffered: Option<bool>,
+    /// Process id of its tracer (a debugger), if any.
+    pub tracer: Option<i32>,
+}
+
+/// Lines of a source file around the lines that stacks point at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Excerpt {
+    /// File, named as in the frames.
+    pub file: String,
+    /// Number of the first line, from 1.
+    pub first_line: u32,
+    /// The lines.
+    pub lines: Vec<String>,
+}
+
+/// Something that could not be read, and what would allow it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denied {
+    /// Process.
+    pub pid: i32,
+    /// What is hidden: `python stacks`, `waits`, `descriptors`, …
+    pub what: String,
+    /// Why: the error, in words.
+    pub why: String,
+    /// The command that would show it, if there is one.
+    pub command: Option<Vec<String>>,
+}
+
+/// One snapshot of a process tree.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Look {
+    /// Seconds since the start of the run (or since `why` began).
+    pub at_s: f64,
+    /// System-wide monotonic clock at the look, in seconds (`CLOCK_MONOTONIC`):
+    /// deadlines in Python's locals are told against it.
+    pub monotonic_s: f64,
+    /// How long the look took, in seconds.
+    pub took_s: f64,
+    /// The process the look is about.
+    pub root: i32,
+    /// Processes of the tree, then others that hold an other end.
+    pub processes: Vec<Process>,
+    /// Source around the user's frames.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Excerpt>,
+    /// What could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denied: Vec<Denied>,
+}
+
+impl Look {
+    /// The process with this id.
+    #[must_use]
+    pub fn process(&self, pid: i32) -> Option<&Process> {
+        self.processes.iter().find(|process| process.pid == pid)
+    }
+
+    /// The source line a frame points at.
+    #[must_use]
+    pub fn source_line(&self, file: &str, line: u32) -> Option<&str> {
+        self.sources.iter().find_map(|excerpt| {
+            let index = line.checked_sub(excerpt.first_line)? as usize;
+            (excerpt.file == file).then(|| excerpt.lines.get(index).map(String::as_str))?
+        })
+    }
+}
+
+impl Process {
+    /// The descriptor with this number.
+    #[must_use]
+    pub fn descriptor(&self, fd: i32) -> Option<&Descriptor> {
+        self.descriptors.iter().find(|descriptor| descriptor.fd == fd)
+    }
+
+    /// The main thread.
+    #[must_use]
+    pub fn main_thread(&self) -> Option<&Thread> {
+        self.threads.iter().find(|thread| thread.tid == self.pid)
+    }
+}
