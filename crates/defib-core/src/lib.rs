@@ -4,7 +4,17 @@
 //! needs to know arrives as plain data ([`facts`], [`event`]), what it decides
 //! leaves as a [`report::Report`].
 
+pub mod case;
+pub mod cause;
+pub mod causes;
+pub mod diagnose;
 pub mod event;
 pub mod facts;
+pub mod log;
+pub mod outcome;
+mod pattern;
+pub mod place;
 pub mod report;
 pub mod run;
+pub mod telling;
+pub mod waits;

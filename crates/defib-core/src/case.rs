@@ -1,0 +1,288 @@
+//! Everything known about one run (or one look at a stranger), for the judgement.
+
+use crate::event::{Ending, Sender};
+use crate::facts::{Kernel, Look, Vitals};
+use crate::log::{FaultDump, Log, Traceback, fault_dumps};
+use crate::waits::{Grade, Graph, Verdict, judge};
+
+/// How the watched program ended, as far as known.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// It runs.
+    Alive,
+    /// It exited.
+    Exited(i32),
+    /// A signal ended it.
+    Signaled(i32),
+    /// It could not be started.
+    NotStarted {
+        /// `errno`.
+        errno: i32,
+        /// `execute`, `change directory`, …
+        step: String,
+        /// Path concerned.
+        path: String,
+    },
+    /// Not known (a log without its exit code).
+    Unknown,
+}
+
+/// A signal that reached defib.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SignalSeen {
+    /// Seconds since the start.
+    pub at_s: f64,
+    /// Number.
+    pub signal: i32,
+    /// Who sent it.
+    pub sender: Option<Sender>,
+}
+
+/// The facts of one case.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Command as given.
+    pub command: Vec<String>,
+    /// Working directory.
+    pub cwd: String,
+    /// Root process of the work, where known.
+    pub root: i32,
+    /// The process that relays output (the shim), where there is one.
+    pub relay: Option<i32>,
+    /// How it ended.
+    pub end: End,
+    /// Seconds it ran.
+    pub wall_s: f64,
+    /// Its output.
+    pub log: Log,
+    /// Looks, oldest first; the last few belong together.
+    pub looks: Vec<Look>,
+    /// Vital signs, oldest first.
+    pub vitals: Vec<Vitals>,
+    /// What the kernel told.
+    pub kernel: Kernel,
+    /// Signals that reached defib.
+    pub signals: Vec<SignalSeen>,
+    /// Why defib ended it, if it did, and when.
+    pub ending: Option<(f64, Ending)>,
+    /// When the first and last byte of output came.
+    pub output_s: Option<(f64, f64)>,
+    /// Bytes of output.
+    pub output_bytes: u64,
+    /// Bytes, progress or processes moved during the last looks.
+    pub moving: bool,
+    /// The program sees a terminal.
+    pub pty: bool,
+    /// Last progress: done, total, and when it last changed.
+    pub progress: Option<(f64, Option<f64>, f64)>,
+    /// Last stage the program reported.
+    pub stage: Option<String>,
+    /// Ended processes of the tree: pid, command, seconds of life, for timeouts of others.
+    pub lifetimes: Vec<Lifetime>,
+}
+
+/// A process of the tree that is gone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lifetime {
+    /// Process id.
+    pub pid: i32,
+    /// Command line.
+    pub command: String,
+    /// Seconds it lived.
+    pub lived_s: f64,
+}
+
+impl Default for Case {
+    fn default() -> Self {
+        Self {
+            command: Vec::new(),
+            cwd: String::new(),
+            root: 0,
+            relay: None,
+            end: End::Unknown,
+            wall_s: 0.0,
+            log: Log::default(),
+            looks: Vec::new(),
+            vitals: Vec::new(),
+            kernel: Kernel::default(),
+            signals: Vec::new(),
+            ending: None,
+            output_s: None,
+            output_bytes: 0,
+            moving: false,
+            pty: false,
+            progress: None,
+            stage: None,
+            lifetimes: Vec::new(),
+        }
+    }
+}
+
+/// A case with what is derived from it, computed once.
+#[derive(Debug)]
+pub struct Study<'a> {
+    /// The facts.
+    pub case: &'a Case,
+    /// Wait graph of the last looks, where there are looks.
+    pub graph: Option<Graph<'a>>,
+    /// Its judgement.
+    pub verdict: Option<Verdict>,
+    /// Index of the traceback that ended the program, if one did.
+    pub fatal: Option<usize>,
+    /// Index of the traceback where the trouble began: a child's, where the
+    /// fatal one only reports that a child failed.
+    pub root_trace: Option<usize>,
+    /// Dumps of crashed native code.
+    pub faults: Vec<FaultDump>,
+}
+
+impl<'a> Study<'a> {
+    /// Studies a case.
+    #[must_use]
+    pub fn new(case: &'a Case) -> Self {
+        let graph = Graph::new(&case.looks, case.relay);
+        let verdict = graph
+            .as_ref()
+            .map(|graph| judge(graph, case.root, case.moving));
+        let fatal = fatal_traceback(case);
+        let root_trace = fatal.map(|fatal| root_traceback(&case.log, fatal));
+        Self {
+            case,
+            graph,
+            verdict,
+            fatal,
+            root_trace,
+            faults: fault_dumps(&case.log.lines),
+        }
+    }
+
+    /// The traceback that ended the program.
+    #[must_use]
+    pub fn fatal_traceback(&self) -> Option<&'a Traceback> {
+        self.case.log.tracebacks.get(self.fatal?)
+    }
+
+    /// The traceback where the trouble began.
+    #[must_use]
+    pub fn root_traceback(&self) -> Option<&'a Traceback> {
+        self.case.log.tracebacks.get(self.root_trace?)
+    }
+
+    /// The grade of the stall; `None` without looks.
+    #[must_use]
+    pub fn grade(&self) -> Grade {
+        self.verdict
+            .as_ref()
+            .map_or(Grade::None, |verdict| verdict.grade)
+    }
+
+    /// The signal that ended the program, also where a shell reported it as 128+n.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        match self.case.end {
+            End::Signaled(signal) => Some(signal),
+            End::Exited(code) if (129..=159).contains(&code) => Some(code - 128),
+            _ => None,
+        }
+    }
+
+    /// The program ended badly by itself (or how it ended is unknown).
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        match &self.case.end {
+            End::Exited(code) => *code != 0,
+            End::Signaled(_) | End::NotStarted { .. } | End::Unknown => true,
+            End::Alive => false,
+        }
+    }
+
+    /// defib's own limit (or a person) ended it.
+    #[must_use]
+    pub fn ended_by_defib(&self) -> bool {
+        self.case.ending.is_some()
+    }
+
+    /// It was stuck or cut short: what matters is where it stood, not what it printed.
+    #[must_use]
+    pub fn was_standing(&self) -> bool {
+        self.case.end == End::Alive || self.ended_by_defib()
+    }
+
+    /// First line of the part of the log that is about the end: the traceback
+    /// where the trouble began, else the last forty lines of each stream.
+    #[must_use]
+    pub fn is_near_end(&self, index: usize) -> bool {
+        if let Some(trace) = self.root_traceback()
+            && index >= trace.first_line
+        {
+            return true;
+        }
+        let lines = &self.case.log.lines;
+        let Some(line) = lines.get(index) else {
+            return false;
+        };
+        let stream = line.stream;
+        lines[index..]
+            .iter()
+            .filter(|later| later.stream == stream)
+            .count()
+            <= 40
+    }
+}
+
+/// The traceback that the interpreter printed as it ended: the last of the
+/// program's main thread with nothing but a few lines after it.
+fn fatal_traceback(case: &Case) -> Option<usize> {
+    if case.end == End::Exited(0) || case.end == End::Alive {
+        return None;
+    }
+    let tracebacks = &case.log.tracebacks;
+    let real =
+        |index: &usize| !tracebacks[*index].ignored && !is_shutdown_noise(&tracebacks[*index]);
+    let main = |index: &usize| real(index) && tracebacks[*index].thread.is_none();
+    let candidates = 0..tracebacks.len();
+    let last = candidates
+        .clone()
+        .rev()
+        .find(main)
+        .or_else(|| candidates.clone().rev().find(real))?;
+    Some(last)
+}
+
+/// Printed by a person's Ctrl+C or by a broken reader, not by a fault.
+fn is_shutdown_noise(traceback: &Traceback) -> bool {
+    traceback.last().kind == "KeyboardInterrupt" || traceback.last().name() == "CancelledError"
+}
+
+/// Exceptions that only report that another process failed.
+pub(crate) const SECOND_HAND: &[&str] = &[
+    "CalledProcessError",
+    "BrokenProcessPool",
+    "BrokenExecutor",
+    "ChildFailedError",
+    "ProcessRaisedException",
+    "ProcessExitedException",
+    "RemoteTraceback",
+    "_RemoteTraceback",
+    "TaskFailed",
+    "EOFError",
+    "BrokenPipeError",
+    "SystemExit",
+];
+
+/// Goes back from the fatal traceback to the one it only reports.
+fn root_traceback(log: &crate::log::Log, fatal: usize) -> usize {
+    let tracebacks = &log.tracebacks;
+    let second_hand = SECOND_HAND.contains(&tracebacks[fatal].last().name())
+        && tracebacks[fatal].root().name() == tracebacks[fatal].last().name();
+    if !second_hand {
+        return fatal;
+    }
+    let first_hand = |index: &usize| {
+        let traceback = &tracebacks[*index];
+        !traceback.ignored
+            && !is_shutdown_noise(traceback)
+            && !SECOND_HAND.contains(&traceback.root().name())
+    };
+    (0..fatal).rev().find(first_hand).unwrap_or(fatal)
+}

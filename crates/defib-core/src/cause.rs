@@ -1,0 +1,192 @@
+//! What a cause is, and what one says about a case.
+
+use crate::case::Study;
+use crate::report::{NextStep, Place};
+
+/// Groups of evidence; items within one depend on each other, so at most one ratio of each counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Group {
+    /// Output of the program.
+    Log,
+    /// Stacks.
+    Stack,
+    /// Waits, descriptors, sockets.
+    Waits,
+    /// Kernel log and counters, exit status.
+    Kernel,
+    /// CPU, io, memory over time.
+    Vitals,
+}
+
+/// How a finding speaks for its cause.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Strength {
+    /// Settles it.
+    Proof,
+    /// Natural-log likelihood ratios, one a group at most.
+    Odds(Vec<(Group, f64)>),
+}
+
+/// One observed fact, before it has an id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// Where it was seen: `log`, `stack`, `waits`, `descriptors`, `exit`, `kernel`, `vitals`, `signal`, `limit`.
+    pub source: &'static str,
+    /// Seconds since the start.
+    pub at_s: Option<f64>,
+    /// Process.
+    pub pid: Option<i32>,
+    /// Thread.
+    pub thread: Option<String>,
+    /// The fact, in words.
+    pub says: String,
+    /// Looks like a cause and is none.
+    pub noise: bool,
+}
+
+impl Fact {
+    /// A fact about the whole run.
+    #[must_use]
+    pub fn new(source: &'static str, says: impl Into<String>) -> Self {
+        Self {
+            source,
+            at_s: None,
+            pid: None,
+            thread: None,
+            says: says.into(),
+            noise: false,
+        }
+    }
+
+    /// Seen in this process.
+    #[must_use]
+    pub fn of(mut self, pid: i32) -> Self {
+        self.pid = Some(pid);
+        self
+    }
+
+    /// Seen at this time.
+    #[must_use]
+    pub fn at(mut self, at_s: f64) -> Self {
+        self.at_s = Some(at_s);
+        self
+    }
+
+    /// Seen in this thread.
+    #[must_use]
+    pub fn thread(mut self, name: impl Into<String>) -> Self {
+        self.thread = Some(name.into());
+        self
+    }
+}
+
+/// What a cause says about a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Proof or weight.
+    pub strength: Strength,
+    /// Where among the proofs: the root of the trouble comes first. Lower is
+    /// earlier; causes that explain others by mechanism take a low number.
+    pub rank: i32,
+    /// Facts it rests on; never empty.
+    pub facts: Vec<Fact>,
+    /// One plain sentence with the figures of this run.
+    pub explanation: String,
+    /// Where in the user's own code.
+    pub place: Option<Place>,
+    /// What to do next.
+    pub next_steps: Vec<NextStep>,
+}
+
+impl Finding {
+    /// A proof.
+    #[must_use]
+    pub fn proof(explanation: impl Into<String>, facts: Vec<Fact>) -> Self {
+        Self {
+            strength: Strength::Proof,
+            rank: 50,
+            facts,
+            explanation: explanation.into(),
+            place: None,
+            next_steps: Vec::new(),
+        }
+    }
+
+    /// A weighed finding.
+    #[must_use]
+    pub fn odds(odds: Vec<(Group, f64)>, explanation: impl Into<String>, facts: Vec<Fact>) -> Self {
+        Self {
+            strength: Strength::Odds(odds),
+            ..Self::proof(explanation, facts)
+        }
+    }
+
+    /// With this place.
+    #[must_use]
+    pub fn place(mut self, place: Option<Place>) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// With this rank among the proofs.
+    #[must_use]
+    pub fn rank(mut self, rank: i32) -> Self {
+        self.rank = rank;
+        self
+    }
+
+    /// With a next step in words.
+    #[must_use]
+    pub fn step(mut self, say: impl Into<String>) -> Self {
+        self.next_steps.push(NextStep {
+            say: say.into(),
+            command: None,
+        });
+        self
+    }
+
+    /// With a next step to paste.
+    #[must_use]
+    pub fn step_command<T: Into<String>>(
+        mut self,
+        say: &str,
+        command: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let command = command.into_iter().map(Into::into).collect();
+        self.next_steps.push(NextStep {
+            say: say.to_owned(),
+            command: Some(command),
+        });
+        self
+    }
+}
+
+/// Whether trying again can help; recovery starts from this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// The same run fails the same way: change something first.
+    Never,
+    /// The same run may succeed later.
+    Later,
+    /// A fresh process may succeed.
+    Fresh,
+    /// A lighter run may succeed.
+    Lighter,
+}
+
+/// One row of the catalogue. Each lives in its own file under `causes/`.
+#[derive(Debug)]
+pub struct Cause {
+    /// Id of the controlled vocabulary.
+    pub id: &'static str,
+    /// Title for people.
+    pub title: &'static str,
+    /// What happened, in a sentence; what settles it; what it is taken for.
+    pub what: &'static str,
+    /// The observation that decides fastest by hand.
+    pub settled_by: &'static str,
+    /// Can trying again help?
+    pub retry: Retry,
+    /// What it says about a case.
+    pub judge: fn(&Study<'_>) -> Option<Finding>,
+}

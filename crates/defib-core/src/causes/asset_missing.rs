@@ -1,0 +1,36 @@
+//! A model, checkpoint or asset file is not there, or its hub cannot be reached.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::case::Study;
+use crate::cause::{Cause, Finding, Retry};
+use crate::pattern::pattern;
+use crate::telling::{cut, told};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "asset-missing",
+    title: "A model or file is not there",
+    what: "A model, checkpoint or asset file is not there, or its hub cannot be reached.",
+    settled_by: "The FileNotFoundError or hub error, with the path that was asked for.",
+    retry: Retry::Never,
+    judge,
+};
+
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r#"FileNotFoundError: (?:\[Errno 2\] )?.*"#,
+        r#"|(?:OSError|EnvironmentError|ValueError|RuntimeError): (?:We couldn't connect to|Can't load (?:the )?\w+ for|.* does not appear to have a file named|Error no file named|Unable to (?:open|load) (?:file|weights)|.*is not a local folder and is not a valid model identifier|Incorrect path_or_model_id|.*offline mode is enabled)"#,
+        r#"|(?:LocalEntryNotFoundError|EntryNotFoundError|RepositoryNotFoundError|GatedRepoError|OfflineModeIsEnabled|HfHubHTTPError|RevisionNotFoundError|HFValidationError)\b"#,
+        r#"|NO_SUCHFILE|NoSuchFile: |File doesn't exist|(?i:model|checkpoint|weights?|tokenizer|vocab\w*)[^:]{0,80}(?i:not found|does not exist|no such file|missing)\b"#,
+        r#"|NotADirectoryError: |IsADirectoryError: "#,
+    ))
+});
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told(study, &SENTENCE)?;
+    let explanation = format!("a file that it needs is not there: {}", cut(&told.text(), 220));
+    Some(told.proof(explanation)
+        .step("check the path against the working directory, and whether the download ever finished"))
+}

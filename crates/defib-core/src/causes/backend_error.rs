@@ -1,0 +1,32 @@
+//! It failed by itself (5xx, or an execution error of its own).
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::case::Study;
+use crate::cause::{Cause, Finding, Retry};
+use crate::pattern::pattern;
+use crate::telling::{cut, told};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "backend-error",
+    title: "A remote service failed",
+    what: "It failed by itself (5xx, or an execution error of its own).",
+    settled_by: "Status and body.",
+    retry: Retry::Later,
+    judge,
+};
+
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r#"\b(?:HTTPError|HTTPStatusError|HTTP status|status[ _]?code|Server Error|response status|HTTP/[\d.]+\"?)\W{0,4}(?:code )?(?:for url )?\W?\b5\d\d\b|\b5\d\d (?:Internal Server Error|Server Error|Service Unavailable)|Internal Server Error|InternalServerError|ServiceUnavailable|HTTP Error 5\d\d|execution_error"#,
+    ))
+});
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told(study, &SENTENCE)?;
+    let explanation = format!("a remote service failed by itself: {}", cut(&told.text(), 220));
+    Some(told.proof(explanation)
+        .step("look at the server's log for the same time"))
+}

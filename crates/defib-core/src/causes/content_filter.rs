@@ -1,0 +1,32 @@
+//! A safety checker blanked the image.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::case::Study;
+use crate::cause::{Cause, Finding, Retry};
+use crate::pattern::pattern;
+use crate::telling::{cut, told};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "content-filter",
+    title: "The content filter blanked the image",
+    what: "A safety checker blanked the image.",
+    settled_by: "Its own sentence in the log.",
+    retry: Retry::Never,
+    judge,
+};
+
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r#"Potential NSFW content was detected|moderation_blocked|content_policy_violation|Your request was rejected (?:as a result of|by) (?:our|the) safety system"#,
+    ))
+});
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told(study, &SENTENCE)?;
+    let explanation = format!("a safety checker refused the content: {}", cut(&told.text(), 220));
+    Some(told.proof(explanation)
+        .step("change the prompt or input; the model and the GPU are fine"))
+}

@@ -1,0 +1,32 @@
+//! ENOSPC or EDQUOT on some file system, bytes or inodes.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::case::Study;
+use crate::cause::{Cause, Finding, Retry};
+use crate::pattern::pattern;
+use crate::telling::{cut, told};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "disk-full",
+    title: "No space left",
+    what: "ENOSPC or EDQUOT on some file system, bytes or inodes.",
+    settled_by: "statvfs of the path in the error, not of the home folder.",
+    retry: Retry::Never,
+    judge,
+};
+
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r#"(?i:no space left on device|\[Errno 28\]|ENOSPC|disk quota exceeded|\[Errno 122\]|EDQUOT|not enough (?:disk )?space|database or disk is full|There is not enough space on the disk|WinError 112|Not enough free disk space)"#,
+    ))
+});
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told(study, &SENTENCE)?;
+    let explanation = format!("a file system is full: {}", cut(&told.text(), 220));
+    Some(told.proof(explanation)
+        .step("see which: df -h; df -i"))
+}

@@ -1,0 +1,85 @@
+//! The event loop's thread runs blocking code.
+
+use crate::case::Study;
+use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::facts::{Frame, Look, Thread};
+use crate::place::{is_user_file, of_frame};
+use crate::telling::{base_name, frame_name, process_name, seconds, wait_words};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "event-loop-blocked",
+    title: "The event loop is blocked",
+    what: "The event loop's thread runs blocking code, or another thread holds the interpreter lock and starves it.",
+    settled_by: "The loop's thread shows _run_once, then a frame of the user, then a blocking call, over several samples.",
+    retry: Retry::Never,
+    judge,
+};
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    if !study.was_standing() {
+        return None;
+    }
+    let graph = study.graph.as_ref()?;
+    let node = graph.nodes.iter().find(|node| node.process.in_tree && blocking_frame(node.thread).is_some())?;
+    let frame = blocking_frame(node.thread)?;
+    let seen = study.case.looks.iter().filter(|look| same_step(look, node.process.pid, node.thread.tid, frame)).count();
+    let looks = study.case.looks.len();
+    let does = wait_words(node);
+    let name = process_name(node.process);
+    let inside = node.thread.python.as_ref().and_then(|stack| stack.frames.first());
+    let mut facts = vec![
+        Fact::new("stack", format!("the loop's thread of {name} is inside {}, called from the loop's _run_once", frame_name(frame))).of(node.process.pid),
+        Fact::new("waits", format!("there it {does}")).of(node.process.pid),
+    ];
+    if let Some(inside) = inside.filter(|inside| !std::ptr::eq(*inside, frame)) {
+        facts.push(Fact::new("stack", format!("innermost frame: {}", frame_name(inside))).of(node.process.pid));
+    }
+    facts.push(Fact::new("stack", format!("in the same step in {seen} of {looks} looks over {}", seconds(span(study, seen)))).of(node.process.pid));
+    let explanation = format!(
+        "the event loop of {name} is blocked: {}:{} ({}) {does} in the loop's own thread, so every other task stands still",
+        base_name(&frame.file),
+        frame.line,
+        frame.function
+    );
+    let finding = if seen >= 2 && span(study, seen) >= 0.5 {
+        Finding::proof(explanation, facts).rank(42)
+    } else {
+        Finding::odds(vec![(Group::Stack, 2.0)], explanation, facts)
+    };
+    Some(
+        finding
+            .place(Some(of_frame(frame)))
+            .step_command("move the blocking call out of the loop", ["await asyncio.to_thread(blocking_call, …)"])
+            .step("or use the library's asynchronous client, with a time limit"),
+    )
+}
+
+fn span(study: &Study<'_>, seen: usize) -> f64 {
+    let looks = &study.case.looks;
+    let first = looks.len().saturating_sub(seen.max(1));
+    looks.last().map_or(0.0, |last| last.at_s - looks[first].at_s)
+}
+
+/// The user's innermost frame inside a step of an event loop.
+fn blocking_frame(thread: &Thread) -> Option<&Frame> {
+    let frames = &thread.python.as_ref()?.frames;
+    let step = frames.iter().position(is_loop_step)?;
+    let inside = &frames[..step];
+    // A thread pool of the same program has its own frames, not those of a loop.
+    inside.iter().find(|frame| is_user_file(&frame.file))
+}
+
+/// The function of a loop that runs one ready step, for asyncio, trio, tornado and curio.
+fn is_loop_step(frame: &Frame) -> bool {
+    let file = frame.file.replace('\\', "/");
+    (file.ends_with("asyncio/base_events.py") && frame.function == "_run_once")
+        || (file.ends_with("trio/_core/_run.py") && frame.function == "unrolled_run")
+        || (file.ends_with("curio/kernel.py") && frame.function == "_runner")
+        || (file.ends_with("asyncio/runners.py") && frame.function == "run" && file.contains("uvloop"))
+}
+
+/// In an earlier look the same thread was inside the same function of the user.
+fn same_step(look: &Look, pid: i32, tid: i32, frame: &Frame) -> bool {
+    let thread = look.process(pid).and_then(|process| process.threads.iter().find(|thread| thread.tid == tid));
+    thread.and_then(blocking_frame).is_some_and(|earlier| earlier.function == frame.function && earlier.file == frame.file)
+}

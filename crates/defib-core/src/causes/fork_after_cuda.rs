@@ -1,0 +1,32 @@
+//! A CUDA context was made before fork.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::case::Study;
+use crate::cause::{Cause, Finding, Retry};
+use crate::pattern::pattern;
+use crate::telling::{cut, told};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "fork-after-cuda",
+    title: "CUDA was used before fork",
+    what: "A CUDA context was made before fork.",
+    settled_by: "The exact sentence \"re-initialize CUDA in forked subprocess\".",
+    retry: Retry::Never,
+    judge,
+};
+
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r#"Cannot re-initialize CUDA in forked subprocess|CUDA initialization error.*fork|cudaErrorInitializationError|CUDA error: initialization error"#,
+    ))
+});
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told(study, &SENTENCE)?;
+    let explanation = format!("CUDA was used before a fork: {}", cut(&told.text(), 220));
+    Some(told.proof(explanation)
+        .step("start workers with multiprocessing.set_start_method('spawn')"))
+}

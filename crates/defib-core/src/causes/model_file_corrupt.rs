@@ -1,0 +1,33 @@
+//! Weights truncated, an LFS pointer, or an HTML page.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::case::Study;
+use crate::cause::{Cause, Finding, Retry};
+use crate::pattern::pattern;
+use crate::telling::{cut, told};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "model-file-corrupt",
+    title: "The model file is damaged",
+    what: "Weights truncated, an LFS pointer, or an HTML page.",
+    settled_by: "The file's size and its first 64 bytes.",
+    retry: Retry::Never,
+    judge,
+};
+
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r#"SafetensorError|Error while deserializing header|HeaderTooLarge|MetadataIncompleteBuffer|InvalidHeaderDeserialization|PytorchStreamReader failed|failed finding central directory|invalid load key|UnpicklingError|pickle data was truncated|Ran out of input|BadZipFile|File is not a zip file|INVALID_PROTOBUF|Protobuf parsing failed|ModelProto|Failed to load model because protobuf parsing failed|unable to (?:mmap|load) .*gguf|invalid magic|bad magic|unexpected EOF, expected|storage has wrong byte size|file signature not found|Unable to open file \(|corrupt(?:ed)? (?:file|model|checkpoint|weights)|checksum (?:mismatch|does not match|failed)|hash mismatch|cannot identify image file|image file is truncated|unexpected end of (?:file|data)|Not a gzipped file|CRC check failed"#,
+    ))
+});
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told(study, &SENTENCE)?;
+    let explanation = format!("a model file cannot be read: {}", cut(&told.text(), 220));
+    Some(told.proof(explanation)
+        .step("look at it: ls -l FILE; head -c 64 FILE | xxd (an LFS pointer starts with 'version https://git-lfs', a web page with '<')")
+        .step("download it again and compare its size and hash"))
+}

@@ -1,0 +1,107 @@
+//! SIGSEGV, SIGABRT, SIGBUS or SIGFPE in native code, and none of the more specific causes.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::case::{End, Study};
+use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::pattern::pattern;
+use crate::place::{innermost_user_trace, of_trace};
+use crate::telling::{cut, quoted, signal_name};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "native-crash",
+    title: "Native code crashed",
+    what: "SIGSEGV, SIGABRT, SIGBUS or SIGFPE in native code, and none of the more specific causes.",
+    settled_by: "The signal, the faulthandler text, and the library that the kernel line names.",
+    retry: Retry::Fresh,
+    judge,
+};
+
+const CRASHES: [i32; 6] = [11, 6, 7, 8, 5, 31];
+
+static WORDS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"^terminate called (?:after throwing|without an active)|^(?:free|malloc|realloc|corrupted size|double free|munmap_chunk|malloc_consolidate)\S*.*(?:invalid|corrupt|detected)",
+        r"|^\*\*\* (?:stack smashing|buffer overflow) detected|^pure virtual method called|Assertion [`'].*' failed\.?$",
+        r"|^Fatal Python error: (?P<fatal>.+)$",
+        r"|(?i)\bsegmentation fault\b|^Aborted\b|\(core dumped\)|^Bus error\b|^Floating point exception\b",
+        r"|died with <Signals\.(?P<name>SIG(?:SEGV|ABRT|BUS|FPE|TRAP)): \d+>",
+        r"|killed by signal: (?P<dl>Segmentation fault|Aborted|Bus error)",
+        r"|(?:exit ?code|exitcode|returncode|signal)[:= ]+\(?-(?P<code>11|6|7|8)\b",
+        r"|Windows fatal exception: (?P<win>.+)|exit code (?P<nt>3221225477|-1073741819|0xC0000005)|access violation",
+    ))
+});
+static LIBRARY: LazyLock<Regex> = LazyLock::new(|| pattern(r" in (?P<library>[^\s\[]+)\["));
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    if study.case.end == End::Exited(0) || study.was_standing() {
+        return None;
+    }
+    let signal = study.signal().filter(|signal| CRASHES.contains(signal));
+    let told = crate::telling::told(study, &WORDS);
+    let told = told.filter(|_| signal.is_some() || study.case.end == End::Unknown || second_hand(study));
+    if signal.is_none() && told.is_none() {
+        return None;
+    }
+    let mut facts = Vec::new();
+    if let Some(signal) = signal {
+        let how = if matches!(study.case.end, End::Exited(_)) { " (reported by a shell as 128+n)" } else { "" };
+        facts.push(Fact::new("exit", format!("ended by {}{how}", signal_name(signal))).at(study.case.wall_s));
+    }
+    let library = kernel_library(study, &mut facts);
+    let dump = study.faults.last();
+    if let Some(dump) = dump {
+        facts.push(quoted(&format!("Fatal Python error: {}", dump.fault)));
+    }
+    if let Some((told, _)) = &told {
+        facts.push(quoted(&told.text()));
+    }
+    let place = dump.and_then(|dump| {
+        let mut outermost_first = dump.frames.clone();
+        outermost_first.reverse();
+        innermost_user_trace(&outermost_first).map(of_trace)
+    });
+    let place = place.or_else(|| told.as_ref().and_then(|(told, _)| told.place()));
+    let explanation = explain(study, signal, library.as_deref(), dump.map(|dump| dump.fault.as_str()), &facts);
+    let inside = dump.and_then(|dump| dump.frames.first()).map(|frame| format!("{} ({})", frame.function, frame.file));
+    let mut finding = Finding::proof(explanation, facts).place(place).rank(80);
+    if let Some(inside) = inside {
+        finding = finding.step(format!("the call that crashed was made in {inside}"));
+    }
+    Some(
+        finding
+            .step("run the smallest input that crashes alone; a different version of the library named above often decides")
+            .step_command("see the native stack", ["sh", "-c", "coredumpctl debug 2>/dev/null || ulimit -c unlimited"]),
+    )
+}
+
+fn second_hand(study: &Study<'_>) -> bool {
+    study.root_traceback().is_none_or(|traceback| crate::case::SECOND_HAND.contains(&traceback.last().name()))
+        || !study.faults.is_empty()
+        || study.root_traceback().is_some_and(|traceback| WORDS.is_match(&traceback.root().headline()))
+}
+
+fn kernel_library(study: &Study<'_>, facts: &mut Vec<Fact>) -> Option<String> {
+    let line = study.case.kernel.lines.iter().find(|line| {
+        line.text.contains("segfault") || line.text.contains("traps:") || line.text.contains("general protection")
+    })?;
+    facts.push(Fact::new("kernel", cut(&line.text, 300)).of(line.pid));
+    LIBRARY.captures(&line.text).map(|found| found["library"].to_owned())
+}
+
+fn explain(study: &Study<'_>, signal: Option<i32>, library: Option<&str>, fault: Option<&str>, facts: &[Fact]) -> String {
+    let what = match (signal, fault) {
+        (Some(6), _) => "native code called abort".to_owned(),
+        (Some(11), _) => "native code touched memory that is not its own (segmentation fault)".to_owned(),
+        (Some(7), _) => "native code touched memory that could not be provided (bus error)".to_owned(),
+        (Some(8), _) => "native code made an impossible calculation (SIGFPE)".to_owned(),
+        (Some(other), _) => format!("native code ended with {}", signal_name(other)),
+        (None, Some(fault)) => format!("native code of a child process crashed: {fault}"),
+        (None, None) => format!("a process of the program crashed in native code: {}", facts.last().map_or("", |fact| fact.says.as_str())),
+    };
+    let inside = library.map(|library| format!(" inside {library}")).unwrap_or_default();
+    let when = if study.case.wall_s > 0.0 { format!(" after {}", crate::telling::seconds(study.case.wall_s)) } else { String::new() };
+    format!("{what}{inside}{when}")
+}

@@ -1,0 +1,88 @@
+//! Working, but its text sits in a buffer.
+
+use crate::case::{End, Study};
+use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::facts::{Frame, Look, Process, Target};
+use crate::place::is_user_file;
+use crate::telling::{base_name, process_name, seconds};
+use crate::waits::{Grade, Node};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "output-buffered",
+    title: "Its output sits in a buffer",
+    what: "The program works, but its text sits in a buffer.",
+    settled_by: "No write to descriptor 1 while CPU or io moves, and standard output is a pipe or file.",
+    retry: Retry::Never,
+    judge,
+};
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let standing = study.case.end == End::Alive || study.ended_by_defib();
+    if !standing || study.grade() >= Grade::Probable {
+        return None;
+    }
+    let graph = study.graph.as_ref()?;
+    let main = graph.nodes.iter().filter(|node| node.process.in_tree && node.is_main());
+    let (node, frame, printed) = main.filter_map(|node| prints(graph.look, node)).next()?;
+    let process = node.process;
+    if process.unbuffered != Some(false) || !stdout_is_buffered(process) || wrote(study, process) {
+        return None;
+    }
+    let kind = if matches!(stdout(process), Some(Target::Pipe { .. })) { "a pipe" } else { "a file" };
+    let name = process_name(process);
+    let silent = study.case.output_bytes == 0;
+    let facts = vec![
+        Fact::new("stack", format!("{} prints ({}), without flush", place_name(&frame), printed.trim())).of(process.pid),
+        Fact::new("descriptors", format!("standard output of {name} is {kind}, where Python keeps up to 8 KiB back")).of(process.pid),
+        Fact::new("vitals", format!("it moves, and wrote nothing to it in {}", seconds(graph.span_s))).of(process.pid),
+    ];
+    let odds = vec![(Group::Stack, 2.6), (Group::Waits, 1.2), (Group::Vitals, if silent { 1.2 } else { 0.4 })];
+    let explanation = format!("{name} works, but what it prints stays in Python's buffer, because its standard output is {kind}");
+    Some(
+        Finding::odds(odds, explanation, facts)
+            .place(Some(crate::report::Place { file: frame.file.clone(), line: frame.line, function: Some(frame.function.clone()) }))
+            .step_command("let Python print at once", ["env", "PYTHONUNBUFFERED=1"])
+            .step("or start it with python -u, or write print(…, flush=True)"),
+    )
+}
+
+fn place_name(frame: &Frame) -> String {
+    format!("{}:{} {}", base_name(&frame.file), frame.line, frame.function)
+}
+
+/// A user's function on the stack that prints near where it stands, and that line.
+fn prints<'n, 'a>(look: &'a Look, node: &'n Node<'a>) -> Option<(&'n Node<'a>, Frame, &'a str)> {
+    let frames = &node.thread.python.as_ref()?.frames;
+    frames.iter().filter(|frame| is_user_file(&frame.file)).take(4).find_map(|frame| {
+        let near = (frame.line.saturating_sub(25)..=frame.line + 15).filter_map(|line| Some((line, look.source_line(&frame.file, line)?)));
+        let print = near.filter(|(_, text)| is_buffered_print(text)).min_by_key(|(line, _)| line.abs_diff(frame.line))?;
+        let at = Frame { line: print.0, ..frame.clone() };
+        Some((node, at, print.1))
+    })
+}
+
+fn is_buffered_print(text: &str) -> bool {
+    let text = text.trim_start();
+    let prints = text.starts_with("print(") || text.starts_with("sys.stdout.write(") || text.contains(": print(");
+    prints && !text.contains("flush=True") && !text.contains("file=sys.stderr") && !text.contains("file=")
+}
+
+fn stdout(process: &Process) -> Option<&Target> {
+    process.descriptor(1).map(|descriptor| &descriptor.target)
+}
+
+fn stdout_is_buffered(process: &Process) -> bool {
+    matches!(stdout(process), Some(Target::Pipe { .. } | Target::File { .. } | Target::Socket { .. }))
+}
+
+/// Did it write to its standard output between the looks?
+fn wrote(study: &Study<'_>, process: &Process) -> bool {
+    let looks = &study.case.looks;
+    let Some(first) = looks.iter().find_map(|look| look.process(process.pid)) else { return false };
+    match (stdout(first), stdout(process)) {
+        (Some(Target::File { position: before, .. }), Some(Target::File { position: after, .. })) => after > before,
+        // The relay counts every byte that leaves the program.
+        _ if study.case.relay.is_some() => study.case.output_s.is_some_and(|(_, last)| last >= looks[0].at_s),
+        _ => matches!((first.written_chars, process.written_chars), (Some(before), Some(after)) if after > before),
+    }
+}

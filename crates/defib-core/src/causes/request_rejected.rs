@@ -1,0 +1,32 @@
+//! The request is wrong and stays wrong.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::case::Study;
+use crate::cause::{Cause, Finding, Retry};
+use crate::pattern::pattern;
+use crate::telling::{cut, told};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "request-rejected",
+    title: "The request is wrong",
+    what: "The request is wrong and stays wrong.",
+    settled_by: "400, 404, 413 or 422, with the node or field named.",
+    retry: Retry::Never,
+    judge,
+};
+
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r#"\b(?:400|404|405|413|415|422)\b (?i:client error|bad request|not found|unprocessable|payload too large|request entity too large|unsupported media)|HTTP Error 4(?:00|04|05|13|15|22)|BadRequestError|UnprocessableEntityError|invalid_prompt|prompt_outputs_failed_validation|value_not_in_list|invalid_request_error|NotFoundError: .*(?i:model|endpoint)"#,
+    ))
+});
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told(study, &SENTENCE)?;
+    let explanation = format!("a remote service rejected the request as wrong: {}", cut(&told.text(), 220));
+    Some(told.proof(explanation)
+        .step("correct the field that the answer names"))
+}

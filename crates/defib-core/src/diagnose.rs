@@ -1,0 +1,328 @@
+//! Facts in, ranked causes out.
+//!
+//! Proofs come first, the root of the trouble before its consequences. Where
+//! nothing is proved, log-odds are added, at most one ratio a group, each
+//! capped; a mass for `unknown` is always kept, so that weak signs stay weak.
+
+use crate::case::{Case, End, Study};
+use crate::cause::{Cause, Fact, Finding, Group, Strength};
+use crate::causes::CATALOGUE;
+use crate::outcome::outcome;
+use crate::report::{Evidence, NextStep, Outcome, RankedCause};
+use crate::telling;
+
+/// Largest log-likelihood ratio that one group of evidence may bring.
+const CAP: f64 = 4.0;
+/// Prior log-odds of any one cause.
+const PRIOR: f64 = -2.0;
+/// Log-odds of `unknown`, against which the others are weighed.
+const UNKNOWN: f64 = 0.0;
+/// Causes below this probability are not named.
+const WORTH_NAMING: f64 = 0.08;
+/// Probability of the first proof; what is left covers proofs that prove something else.
+const PROVED: f64 = 0.97;
+
+/// The verdict on a case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagnosis {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Causes, likeliest first; empty for a healthy run.
+    pub causes: Vec<RankedCause>,
+    /// Evidence, numbered.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Diagnoses a case.
+#[must_use]
+pub fn diagnose(case: &Case) -> Diagnosis {
+    let study = Study::new(case);
+    let mut outcome = outcome(&study);
+    let found: Vec<(&Cause, Finding)> = if case.end == End::Exited(0) && case.ending.is_none() {
+        Vec::new()
+    } else {
+        CATALOGUE
+            .iter()
+            .filter_map(|cause| Some((*cause, (cause.judge)(&study)?)))
+            .collect()
+    };
+    let mut book = EvidenceBook::default();
+    let mut causes = rank(found, &mut book);
+    if causes.is_empty() && needs_explanation(&study, &outcome) {
+        causes.push(unknown(&study, &mut book));
+    }
+    book.noise(&study);
+    if !causes.is_empty() {
+        outcome.healthy = false;
+    }
+    Diagnosis {
+        outcome,
+        causes,
+        evidence: book.evidence,
+    }
+}
+
+/// Orders the findings and gives them probabilities.
+fn rank(found: Vec<(&Cause, Finding)>, book: &mut EvidenceBook) -> Vec<RankedCause> {
+    let (mut proofs, weighed): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|(_, finding)| finding.strength == Strength::Proof);
+    proofs.sort_by_key(|(_, finding)| finding.rank);
+    // The generic causes say "none of the others": they yield to any other proof.
+    let specific = proofs.iter().any(|(_, finding)| finding.rank < GENERIC);
+    proofs.retain(|(_, finding)| !specific || finding.rank < GENERIC);
+    let mut ranked = Vec::new();
+    let mut left = 1.0;
+    for (cause, finding) in proofs {
+        let probability = left * PROVED;
+        left -= probability;
+        ranked.push(book.cause(cause, finding, round(probability), true));
+    }
+    for (cause, finding, probability) in weigh(weighed) {
+        let probability = probability * left;
+        if probability >= WORTH_NAMING {
+            ranked.push(book.cause(cause, finding, round(probability), false));
+        }
+    }
+    ranked
+}
+
+/// Ranks from here on mean "none of the others".
+const GENERIC: i32 = 80;
+
+/// Normalises log-odds against the mass for `unknown`; likeliest first.
+fn weigh(weighed: Vec<(&Cause, Finding)>) -> Vec<(&Cause, Finding, f64)> {
+    let score = |finding: &Finding| match &finding.strength {
+        Strength::Proof => CAP,
+        Strength::Odds(odds) => PRIOR + sum_by_group(odds),
+    };
+    let total: f64 = UNKNOWN.exp()
+        + weighed
+            .iter()
+            .map(|(_, finding)| score(finding).exp())
+            .sum::<f64>();
+    let mut shares: Vec<_> = weighed
+        .into_iter()
+        .map(|(cause, finding)| {
+            let share = score(&finding).exp() / total;
+            (cause, finding, share)
+        })
+        .collect();
+    shares.sort_by(|one, other| other.2.total_cmp(&one.2));
+    shares
+}
+
+/// The strongest ratio of each group, capped.
+fn sum_by_group(odds: &[(Group, f64)]) -> f64 {
+    let mut best: Vec<(Group, f64)> = Vec::new();
+    for &(group, ratio) in odds {
+        let ratio = ratio.clamp(-CAP, CAP);
+        match best.iter_mut().find(|(seen, _)| *seen == group) {
+            Some((_, kept)) if kept.abs() >= ratio.abs() => {}
+            Some((_, kept)) => *kept = ratio,
+            None => best.push((group, ratio)),
+        }
+    }
+    best.iter().map(|(_, ratio)| ratio).sum()
+}
+
+fn round(probability: f64) -> f64 {
+    (probability * 1000.0).round() / 1000.0
+}
+
+/// Something went wrong, and no cause could be named.
+fn needs_explanation(study: &Study<'_>, outcome: &Outcome) -> bool {
+    let silent_end = matches!(study.case.end, End::Unknown) && study.case.log.is_empty();
+    !outcome.healthy && !silent_end
+}
+
+fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
+    let mut facts = Vec::new();
+    match study.case.end {
+        End::Exited(code) => facts.push(Fact::new("exit", format!("exit status {code}"))),
+        End::Signaled(signal) => facts.push(Fact::new(
+            "exit",
+            format!("ended by {}", telling::signal_name(signal)),
+        )),
+        _ => {}
+    }
+    facts.extend(
+        study
+            .case
+            .log
+            .last_lines(3)
+            .into_iter()
+            .map(|line| telling::quoted(&line.text)),
+    );
+    if let Some(graph) = &study.graph {
+        let nodes = graph
+            .nodes
+            .iter()
+            .filter(|node| node.process.in_tree && node.is_main());
+        facts.extend(nodes.take(3).map(telling::node_fact));
+    }
+    let next_steps = vec![
+        NextStep {
+            say: "read the end of its output".to_owned(),
+            command: None,
+        },
+        NextStep {
+            say: "run it again with its own verbose or debug option".to_owned(),
+            command: None,
+        },
+    ];
+    let evidence = facts.into_iter().map(|fact| book.add(fact)).collect();
+    RankedCause {
+        id: "unknown".to_owned(),
+        title: "Not known".to_owned(),
+        probability: 1.0,
+        proved: false,
+        evidence,
+        explanation: "what was seen does not settle any cause, so none is named".to_owned(),
+        place: None,
+        next_steps,
+    }
+}
+
+/// Numbers evidence; the same fact is entered once.
+#[derive(Default)]
+struct EvidenceBook {
+    evidence: Vec<Evidence>,
+}
+
+impl EvidenceBook {
+    fn cause(
+        &mut self,
+        cause: &Cause,
+        finding: Finding,
+        probability: f64,
+        proved: bool,
+    ) -> RankedCause {
+        RankedCause {
+            id: cause.id.to_owned(),
+            title: cause.title.to_owned(),
+            probability,
+            proved,
+            evidence: finding
+                .facts
+                .into_iter()
+                .map(|fact| self.add(fact))
+                .collect(),
+            explanation: finding.explanation,
+            place: finding.place,
+            next_steps: finding.next_steps,
+        }
+    }
+
+    fn add(&mut self, fact: Fact) -> String {
+        let same = |known: &&Evidence| {
+            known.says == fact.says && known.source == fact.source && known.pid == fact.pid
+        };
+        if let Some(known) = self.evidence.iter().find(same) {
+            return known.id.clone();
+        }
+        let id = format!("e{}", self.evidence.len() + 1);
+        self.evidence.push(Evidence {
+            id: id.clone(),
+            source: fact.source.to_owned(),
+            at_s: fact.at_s,
+            pid: fact.pid,
+            thread: fact.thread,
+            says: fact.says,
+            noise: fact.noise,
+        });
+        id
+    }
+
+    /// What a reader would take for the cause, and why it is none.
+    fn noise(&mut self, study: &Study<'_>) {
+        if self.evidence.is_empty() {
+            return;
+        }
+        for (part, why) in NOISE {
+            let line = study
+                .case
+                .log
+                .lines
+                .iter()
+                .rev()
+                .find(|line| line.text.contains(part));
+            if let Some(line) = line {
+                let quoted = telling::cut(&line.text, 160);
+                self.add(Fact {
+                    noise: true,
+                    ..Fact::new("log", format!("\"{quoted}\": {why}"))
+                });
+            }
+        }
+        let gave_up = study
+            .case
+            .log
+            .tracebacks
+            .iter()
+            .any(|traceback| traceback.last().kind == "KeyboardInterrupt");
+        if gave_up && study.was_standing() {
+            self.add(Fact {
+                noise: true,
+                ..Fact::new("log", "KeyboardInterrupt: printed because somebody gave up, not the reason to give up")
+            });
+        }
+    }
+}
+
+/// Lines that look like causes and are none.
+const NOISE: &[(&str, &str)] = &[
+    (
+        "leaked semaphore",
+        "Python's resource tracker prints this after any abrupt end; it is never the cause",
+    ),
+    (
+        "leaked shared_memory",
+        "Python's resource tracker prints this after any abrupt end; it is never the cause",
+    ),
+    (
+        "Perhaps out of memory?",
+        "a web server's guess, printed after a kill of its own",
+    ),
+    (
+        "Set the environment variable HYDRA_FULL_ERROR=1",
+        "Hydra's footer, printed below any exception",
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn one_group_counts_once() {
+        let odds = [(Group::Log, 1.0), (Group::Log, 3.0), (Group::Stack, 9.0)];
+        assert!((sum_by_group(&odds) - 7.0).abs() < 1e-9);
+    }
+
+    fn finding(odds: f64) -> Finding {
+        Finding::odds(vec![(Group::Log, odds)], "x", vec![Fact::new("log", "x")])
+    }
+
+    proptest! {
+        #[test]
+        fn probabilities_stay_below_one_and_ordered(odds in proptest::collection::vec(-6.0f64..6.0, 0..8), proofs in 0usize..4) {
+            let cause = CATALOGUE[0];
+            let mut found: Vec<_> = odds.iter().map(|&odds| (cause, finding(odds))).collect();
+            found.extend((0..proofs).map(|_| (cause, Finding::proof("p", vec![Fact::new("log", "p")]))));
+            let ranked = rank(found, &mut EvidenceBook::default());
+            let total: f64 = ranked.iter().map(|cause| cause.probability).sum();
+            prop_assert!(total <= 1.0 + 1e-6);
+            prop_assert!(ranked.windows(2).all(|pair| pair[0].probability >= pair[1].probability - 1e-9));
+            prop_assert!(ranked.iter().take(proofs).all(|cause| cause.proved));
+        }
+
+        #[test]
+        fn stronger_evidence_never_lowers_a_cause(low in -3.0f64..3.0, more in 0.0f64..1.0) {
+            let cause = CATALOGUE[0];
+            let share = |odds: f64| weigh(vec![(cause, finding(odds)), (cause, finding(0.5))]).iter().map(|row| row.2).fold(0.0, f64::max);
+            prop_assert!(share(low.max(0.5) + more) >= share(low.max(0.5)) - 1e-9);
+        }
+    }
+}

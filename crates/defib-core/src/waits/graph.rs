@@ -1,0 +1,808 @@
+//! Nodes, who could end their waits, and who can go on.
+//!
+//! A node is a thread. Each has a way on: by itself (it computes, or its sleep
+//! ends), from outside (a client, the network, a terminal), or through other
+//! nodes. What cannot be reached from a node that can go on is stuck. Threads
+//! that poll in short sleeps count as able to go on at first; [`super::judge`]
+//! asks a second time with them as waiting for the rest.
+
+use std::collections::BTreeSet;
+
+use crate::facts::{Frame, Look, Process, ProcessState, Target, Thread, Wait};
+use crate::place::innermost_user_frame;
+
+use super::code::{Lock, held_locks, named_lock};
+use super::meaning::{Limit, Purpose, meaning};
+
+/// Index of a node in its graph.
+pub type NodeId = usize;
+
+/// Somebody outside the tree (or nobody known) who could end a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outside {
+    /// A client of a server, a signal to a daemon, the next job of a helper: idle.
+    Idle,
+    /// The network.
+    Network,
+    /// A person at a terminal, or whoever holds the other end of standard input.
+    Terminal,
+    /// Whoever reads the program's output.
+    Downstream,
+    /// A device or file system.
+    Device,
+    /// The holder of a file lock.
+    FileLock,
+    /// A process outside the tree, at the other end of a pipe.
+    Process,
+    /// Job control: somebody who continues it.
+    JobControl,
+    /// What native code waits for is not known.
+    Unknown,
+}
+
+impl Outside {
+    /// Waiting for this is not being stuck.
+    #[must_use]
+    pub fn is_idle(self) -> bool {
+        matches!(self, Self::Idle | Self::Downstream)
+    }
+}
+
+/// Can this node go on?
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Status {
+    /// Yes.
+    Live,
+    /// Only if one of these does something.
+    Outside(BTreeSet<Outside>),
+    /// No: what it waits for can come only from nodes that are stuck too.
+    Stuck,
+}
+
+/// One thread in the graph.
+#[derive(Debug)]
+pub struct Node<'a> {
+    /// Its process.
+    pub process: &'a Process,
+    /// The thread.
+    pub thread: &'a Thread,
+    /// What it waits for.
+    pub purpose: Purpose,
+    /// Time limit of the wait.
+    pub limit: Limit,
+    /// Innermost frame in the user's code.
+    pub frame: Option<&'a Frame>,
+    /// The lock it waits for, as named in the source.
+    pub wants: Option<Lock>,
+    /// Locks it holds, as named in the source.
+    pub holds: Vec<(Lock, &'a Frame)>,
+    /// It slept and woke between the looks, at the same place: a polling loop.
+    pub polls: bool,
+    /// CPU share between the looks, 1.0 for a whole core.
+    pub cpu_share: f64,
+    /// Unchanged in this many of the looks, the last included.
+    pub unchanged: usize,
+    /// Nodes that could end the wait.
+    pub providers: Vec<NodeId>,
+    /// Outsiders that could.
+    pub outside: BTreeSet<Outside>,
+}
+
+impl Node<'_> {
+    /// The main thread of its process.
+    #[must_use]
+    pub fn is_main(&self) -> bool {
+        self.thread.tid == self.process.pid
+    }
+
+    /// Waits with no time limit.
+    #[must_use]
+    pub fn unlimited(&self) -> bool {
+        self.limit == Limit::Unlimited
+    }
+
+    /// Computes, or moved too much between the looks to be waiting.
+    #[must_use]
+    pub fn active(&self) -> bool {
+        self.purpose == Purpose::Active || self.cpu_share > 0.2
+    }
+
+    /// A wait that means work is pending, and not a helper at rest.
+    #[must_use]
+    pub fn pending(&self) -> bool {
+        match self.purpose {
+            Purpose::Child(_)
+            | Purpose::PipeWrite { .. }
+            | Purpose::PipeRead { .. }
+            | Purpose::Any(_)
+            | Purpose::Receive { .. }
+            | Purpose::Send { .. }
+            | Purpose::Connect { .. }
+            | Purpose::Lock
+            | Purpose::Join
+            | Purpose::Future
+            | Purpose::Native
+            | Purpose::TerminalRead { .. }
+            | Purpose::TerminalWrite { .. }
+            | Purpose::Input { .. }
+            | Purpose::FileLock { .. }
+            | Purpose::Device { .. }
+            | Purpose::Stopped => !self.outside.contains(&Outside::Idle),
+            _ => false,
+        }
+    }
+}
+
+/// A cycle of lock owners.
+#[derive(Debug, Clone)]
+pub struct LockCycle {
+    /// Nodes in order: each waits for a lock that the next holds.
+    pub nodes: Vec<NodeId>,
+}
+
+/// The wait graph of the last of several looks.
+#[derive(Debug)]
+pub struct Graph<'a> {
+    /// The look it was made from.
+    pub look: &'a Look,
+    /// How many looks were compared.
+    pub looks: usize,
+    /// Seconds between the first and last look.
+    pub span_s: f64,
+    /// Threads of live processes, in the look's order.
+    pub nodes: Vec<Node<'a>>,
+    /// Lock cycles with known owners.
+    pub cycles: Vec<LockCycle>,
+    /// The process that relays output; waiting for it is waiting for the reader behind it.
+    pub relay: Option<i32>,
+}
+
+impl<'a> Graph<'a> {
+    /// Builds the graph of the last look; the earlier ones tell what moved.
+    #[must_use]
+    pub fn new(looks: &'a [Look], relay: Option<i32>) -> Option<Self> {
+        let look = looks.last()?;
+        let span_s = look.at_s - looks[0].at_s;
+        let mut nodes = Vec::new();
+        for process in &look.processes {
+            if Some(process.pid) == relay || process.state == ProcessState::Zombie {
+                continue;
+            }
+            for thread in process
+                .threads
+                .iter()
+                .filter(|thread| thread.wait != Wait::Dead)
+            {
+                nodes.push(node(looks, look, process, thread));
+            }
+        }
+        let mut graph = Self {
+            look,
+            looks: looks.len(),
+            span_s,
+            nodes,
+            cycles: Vec::new(),
+            relay,
+        };
+        for id in 0..graph.nodes.len() {
+            let (providers, outside) = graph.ways(id);
+            graph.nodes[id].providers = providers;
+            graph.nodes[id].outside = outside;
+        }
+        graph.cycles = graph.find_cycles();
+        Some(graph)
+    }
+
+    /// The main thread of a process.
+    #[must_use]
+    pub fn main_of(&self, pid: i32) -> Option<NodeId> {
+        self.nodes
+            .iter()
+            .position(|node| node.process.pid == pid && node.is_main())
+    }
+
+    /// Nodes of a process.
+    pub fn of_process(&self, pid: i32) -> impl Iterator<Item = NodeId> + '_ {
+        (0..self.nodes.len()).filter(move |&id| self.nodes[id].process.pid == pid)
+    }
+
+    /// Who can go on. With `pollers_wait`, a thread that polls in short sleeps
+    /// cannot go on by itself but waits for the rest of the tree.
+    #[must_use]
+    pub fn status(&self, pollers_wait: bool) -> Vec<Status> {
+        let mut status: Vec<Status> = self
+            .nodes
+            .iter()
+            .map(|node| self.first_status(node, pollers_wait))
+            .collect();
+        loop {
+            let mut changed = false;
+            for id in 0..self.nodes.len() {
+                let next = self.next_status(id, &status, pollers_wait);
+                if next != status[id] {
+                    status[id] = next;
+                    changed = true;
+                }
+            }
+            if !changed {
+                return status;
+            }
+        }
+    }
+
+    fn first_status(&self, node: &Node<'_>, pollers_wait: bool) -> Status {
+        if self.goes_on(node, pollers_wait) {
+            Status::Live
+        } else if node.outside.is_empty() {
+            Status::Stuck
+        } else {
+            Status::Outside(node.outside.clone())
+        }
+    }
+
+    /// By itself: it computes, sleeps, is being debugged, or cannot be seen.
+    fn goes_on(&self, node: &Node<'_>, pollers_wait: bool) -> bool {
+        let limited = !node.unlimited();
+        node.active()
+            || match node.purpose {
+                Purpose::Sleep | Purpose::Notify | Purpose::LoopIdle | Purpose::Other(_)
+                    if limited =>
+                {
+                    !(pollers_wait && (node.polls || node.purpose == Purpose::Notify))
+                }
+                // A network call with a deadline ends by itself.
+                Purpose::Receive { .. } | Purpose::Connect { .. } | Purpose::Send { .. } => limited,
+                Purpose::Traced | Purpose::Unreadable => true,
+                _ => false,
+            }
+    }
+
+    fn next_status(&self, id: NodeId, status: &[Status], pollers_wait: bool) -> Status {
+        if status[id] == Status::Live {
+            return Status::Live;
+        }
+        let node = &self.nodes[id];
+        let mut outside = node.outside.clone();
+        let poller =
+            pollers_wait && !node.unlimited() && node.providers.is_empty() && !node.pending();
+        let everyone: Vec<NodeId>;
+        let providers: &[NodeId] = if poller {
+            everyone = self.waited_by_poller(id);
+            &everyone
+        } else {
+            &node.providers
+        };
+        for &provider in providers {
+            match &status[provider] {
+                Status::Live => return Status::Live,
+                Status::Outside(kinds) => outside.extend(kinds.iter().copied()),
+                Status::Stuck => {}
+            }
+        }
+        if outside.is_empty() {
+            Status::Stuck
+        } else {
+            Status::Outside(outside)
+        }
+    }
+
+    /// Whom a polling thread may wait for: the pending work of the tree.
+    fn waited_by_poller(&self, id: NodeId) -> Vec<NodeId> {
+        let mine = |other: NodeId| {
+            other != id
+                && self.nodes[other].process.in_tree
+                && (self.nodes[other].pending() || self.nodes[other].active())
+        };
+        (0..self.nodes.len()).filter(|&other| mine(other)).collect()
+    }
+
+    fn ways(&self, id: NodeId) -> (Vec<NodeId>, BTreeSet<Outside>) {
+        let node = &self.nodes[id];
+        let nobody = || (Vec::new(), BTreeSet::new());
+        let outside = |kind: Outside| (Vec::new(), BTreeSet::from([kind]));
+        match &node.purpose {
+            Purpose::Active | Purpose::Sleep | Purpose::Traced | Purpose::Unreadable => nobody(),
+            Purpose::Child(pid) => (self.children(node.process.pid, *pid), BTreeSet::new()),
+            Purpose::PipeRead { fd, inode } => self.pipe(node, *fd, *inode, true),
+            Purpose::PipeWrite { fd, inode } => self.pipe(node, *fd, *inode, false),
+            Purpose::Any(fds) => self.any(node, fds),
+            Purpose::Receive { fd } | Purpose::Send { fd } | Purpose::Connect { fd } => {
+                self.socket(node, *fd)
+            }
+            Purpose::Lock => self.lock(id),
+            Purpose::Join | Purpose::Future => (self.workers(id), BTreeSet::new()),
+            Purpose::Notify | Purpose::LoopIdle => self.notifiers(id),
+            Purpose::Clients | Purpose::Signal | Purpose::Helper => outside(Outside::Idle),
+            Purpose::TerminalRead { .. }
+            | Purpose::TerminalWrite { .. }
+            | Purpose::Input { .. } => outside(Outside::Terminal),
+            Purpose::FileLock { .. } => outside(Outside::FileLock),
+            Purpose::Device { .. } => outside(Outside::Device),
+            Purpose::Stopped => outside(Outside::JobControl),
+            Purpose::Native => (
+                self.active_in(node.process.pid),
+                BTreeSet::from([Outside::Unknown]),
+            ),
+            Purpose::Other(_) => outside(Outside::Unknown),
+        }
+    }
+
+    /// The children whose end is waited for.
+    fn children(&self, parent: i32, pid: Option<i32>) -> Vec<NodeId> {
+        let wanted = |node: &Node<'_>| match pid {
+            Some(pid) if pid > 0 => node.process.pid == pid,
+            _ => node.process.ppid == parent,
+        };
+        (0..self.nodes.len())
+            .filter(|&id| self.nodes[id].is_main() && wanted(&self.nodes[id]))
+            .collect()
+    }
+
+    /// Whoever holds the other end of a pipe.
+    fn pipe(
+        &self,
+        node: &Node<'_>,
+        fd: i32,
+        inode: u64,
+        reads: bool,
+    ) -> (Vec<NodeId>, BTreeSet<Outside>) {
+        let holders = self.holders(inode, reads);
+        if !reads && holders.iter().any(|&pid| Some(pid) == self.relay) {
+            return (Vec::new(), BTreeSet::from([Outside::Downstream]));
+        }
+        let others: Vec<i32> = holders
+            .iter()
+            .copied()
+            .filter(|&pid| pid != node.process.pid)
+            .collect();
+        let mut outside = BTreeSet::new();
+        for &pid in &others {
+            if self
+                .look
+                .process(pid)
+                .is_some_and(|process| !process.in_tree)
+            {
+                outside.insert(if fd == 0 && reads {
+                    Outside::Terminal
+                } else {
+                    Outside::Process
+                });
+            }
+        }
+        if holders.is_empty() {
+            // Nobody was seen: a process that may not be read holds it.
+            outside.insert(if fd == 0 && reads {
+                Outside::Terminal
+            } else {
+                Outside::Process
+            });
+        }
+        // A worker that waits for its parent's next command is at rest.
+        if reads
+            && !others.is_empty()
+            && others
+                .iter()
+                .all(|&pid| self.is_ancestor(pid, node.process.pid))
+        {
+            let idle = fd == 0 || node.process.forked_without_exec;
+            if idle {
+                outside.insert(Outside::Idle);
+            }
+        }
+        let mut providers: Vec<NodeId> = others
+            .iter()
+            .filter(|&&pid| {
+                self.look
+                    .process(pid)
+                    .is_some_and(|process| process.in_tree)
+            })
+            .flat_map(|&pid| self.of_process(pid))
+            .filter(|&id| self.nodes[id].purpose != Purpose::Helper)
+            .collect();
+        // Another thread of the same process may serve the other end.
+        if holders.contains(&node.process.pid) && others.is_empty() {
+            providers.extend(self.siblings(node));
+        }
+        (providers, outside)
+    }
+
+    /// Processes that hold the end of a pipe opposite to a reader (or writer).
+    #[must_use]
+    pub fn holders(&self, inode: u64, of_write_end: bool) -> Vec<i32> {
+        let holds = |process: &&Process| {
+            process.descriptors.iter().any(|descriptor| {
+                let right_end = if of_write_end { descriptor.access.writes() } else { descriptor.access.reads() };
+                right_end && matches!(&descriptor.target, Target::Pipe { inode: same, .. } if *same == inode)
+            })
+        };
+        self.look
+            .processes
+            .iter()
+            .filter(holds)
+            .map(|process| process.pid)
+            .collect()
+    }
+
+    /// Is `ancestor` a parent, grandparent, … of `pid`?
+    #[must_use]
+    pub fn is_ancestor(&self, ancestor: i32, pid: i32) -> bool {
+        let mut current = pid;
+        for _ in 0..64 {
+            let Some(process) = self.look.process(current) else {
+                return false;
+            };
+            if process.ppid == ancestor {
+                return true;
+            }
+            current = process.ppid;
+        }
+        false
+    }
+
+    fn socket(&self, node: &Node<'_>, fd: i32) -> (Vec<NodeId>, BTreeSet<Outside>) {
+        let Some(Target::Socket {
+            socket: Some(socket),
+            ..
+        }) = node
+            .process
+            .descriptor(fd)
+            .map(|descriptor| &descriptor.target)
+        else {
+            return (Vec::new(), BTreeSet::from([Outside::Network]));
+        };
+        if self.serves(socket) || socket.state == "listen" {
+            return (Vec::new(), BTreeSet::from([Outside::Idle]));
+        }
+        let peers = socket.peer.as_ref().map_or(&[][..], |peer| &peer.pids);
+        let in_tree = |pid: &&i32| {
+            self.look
+                .process(**pid)
+                .is_some_and(|process| process.in_tree)
+        };
+        let inside: Vec<i32> = peers.iter().filter(in_tree).copied().collect();
+        let mut outside = BTreeSet::new();
+        if socket.protocol == "unix" && inside.iter().any(|&pid| pid != node.process.pid) {
+            // multiprocessing's pipes are socket pairs: a worker at rest waits for its parent.
+            if inside
+                .iter()
+                .all(|&pid| self.is_ancestor(pid, node.process.pid))
+            {
+                outside.insert(Outside::Idle);
+            }
+        } else {
+            outside.insert(Outside::Network);
+        }
+        let others = inside.iter().flat_map(|&pid| self.of_process(pid));
+        let providers = others
+            .filter(|&id| {
+                !std::ptr::eq(self.nodes[id].thread, node.thread) && self.provides_soon(id)
+            })
+            .collect();
+        (providers, outside)
+    }
+
+    /// A peer that sleeps for an hour provides nothing that is worth waiting for.
+    fn provides_soon(&self, id: NodeId) -> bool {
+        const LONG_S: f64 = 600.0;
+        let node = &self.nodes[id];
+        let long =
+            matches!(node.limit, Limit::Bounded { total_s: Some(total), .. } if total >= LONG_S);
+        !(long && node.purpose == Purpose::Sleep) && node.purpose != Purpose::Helper
+    }
+
+    /// The socket was accepted by a server of the tree: its local address is one that listens.
+    fn serves(&self, socket: &crate::facts::Socket) -> bool {
+        let port = |address: &str| address.rsplit(':').next().map(str::to_owned);
+        let local = port(&socket.local);
+        socket.protocol == "tcp"
+            && self
+                .look
+                .processes
+                .iter()
+                .filter(|process| process.in_tree)
+                .any(|process| {
+                    process.descriptors.iter().any(|descriptor| {
+                        matches!(&descriptor.target, Target::Socket { socket: Some(other), .. }
+                        if other.state == "listen" && port(&other.local) == local)
+                    })
+                })
+    }
+
+    fn any(&self, node: &Node<'_>, fds: &[i32]) -> (Vec<NodeId>, BTreeSet<Outside>) {
+        let mut providers = Vec::new();
+        let mut outside = BTreeSet::new();
+        for &fd in fds {
+            let (more, kinds) = match node
+                .process
+                .descriptor(fd)
+                .map(|descriptor| &descriptor.target)
+            {
+                Some(Target::Pipe { inode, .. }) => {
+                    let reads = node
+                        .process
+                        .descriptor(fd)
+                        .is_some_and(|descriptor| descriptor.access.reads());
+                    self.pipe(node, fd, *inode, reads)
+                }
+                Some(Target::Socket { .. }) => self.socket(node, fd),
+                Some(Target::Terminal { .. }) => (Vec::new(), BTreeSet::from([Outside::Terminal])),
+                Some(Target::Anonymous { name }) if name.starts_with("pidfd") => {
+                    (self.children(node.process.pid, None), BTreeSet::new())
+                }
+                Some(Target::Anonymous { name })
+                    if name.contains("inotify") || name.contains("signalfd") =>
+                {
+                    (Vec::new(), BTreeSet::from([Outside::Idle]))
+                }
+                Some(Target::Anonymous { .. }) => (self.siblings(node), BTreeSet::new()),
+                _ => (Vec::new(), BTreeSet::from([Outside::Unknown])),
+            };
+            providers.extend(more);
+            outside.extend(kinds);
+        }
+        (providers, outside)
+    }
+
+    /// Other threads of the process that run the program's own code.
+    fn siblings(&self, node: &Node<'_>) -> Vec<NodeId> {
+        let same = |id: &NodeId| {
+            let other = &self.nodes[*id];
+            other.process.pid == node.process.pid
+                && !std::ptr::eq(other.thread, node.thread)
+                && (other.purpose != Purpose::Helper || other.active())
+        };
+        (0..self.nodes.len()).filter(same).collect()
+    }
+
+    fn active_in(&self, pid: i32) -> Vec<NodeId> {
+        self.of_process(pid)
+            .filter(|&id| self.nodes[id].active())
+            .collect()
+    }
+
+    /// Those who could release a lock.
+    fn lock(&self, id: NodeId) -> (Vec<NodeId>, BTreeSet<Outside>) {
+        let node = &self.nodes[id];
+        if let Wait::Futex {
+            owner: Some(owner), ..
+        } = node.thread.wait
+            && let Some(holder) = self
+                .nodes
+                .iter()
+                .position(|other| other.thread.tid == owner)
+        {
+            return (vec![holder], BTreeSet::new());
+        }
+        if let Some(wants) = &node.wants {
+            let holds = |other: &NodeId| {
+                self.nodes[*other]
+                    .holds
+                    .iter()
+                    .any(|(lock, _)| lock.key == wants.key)
+            };
+            let holders: Vec<NodeId> = self.of_process(node.process.pid).filter(holds).collect();
+            if !holders.is_empty() {
+                return (holders, BTreeSet::new());
+            }
+        }
+        let mut providers = self.siblings(node);
+        if matches!(node.thread.wait, Wait::Futex { shared: true, .. }) {
+            providers.extend((0..self.nodes.len()).filter(|&other| {
+                let other = &self.nodes[other];
+                other.process.in_tree
+                    && other.process.pid != node.process.pid
+                    && other.purpose != Purpose::Helper
+            }));
+        }
+        (providers, BTreeSet::new())
+    }
+
+    /// Threads and child processes whose end or result may be awaited.
+    fn workers(&self, id: NodeId) -> Vec<NodeId> {
+        let node = &self.nodes[id];
+        let child = |other: &NodeId| {
+            let other = &self.nodes[*other];
+            other.process.ppid == node.process.pid
+                && other.is_main()
+                && other.purpose != Purpose::Helper
+        };
+        let mut workers: Vec<NodeId> = self.siblings(node);
+        workers.retain(|&other| !self.nodes[other].is_main());
+        workers.extend((0..self.nodes.len()).filter(child));
+        workers
+    }
+
+    /// Those who could put into a queue or set an event.
+    fn notifiers(&self, id: NodeId) -> (Vec<NodeId>, BTreeSet<Outside>) {
+        let node = &self.nodes[id];
+        let mut outside = BTreeSet::new();
+        // A main thread that waits for an event and catches SIGTERM is a daemon
+        // that waits to be told to stop.
+        if node.is_main() && node.process.catches_sigterm {
+            outside.insert(Outside::Idle);
+        }
+        let mut providers = self.siblings(node);
+        providers.extend(self.children(node.process.pid, None));
+        let parent = self.of_process(node.process.ppid);
+        if node.process.forked_without_exec {
+            providers.extend(parent.filter(|&id| self.nodes[id].purpose != Purpose::Helper));
+        }
+        (providers, outside)
+    }
+
+    fn find_cycles(&self) -> Vec<LockCycle> {
+        let mut cycles: Vec<LockCycle> = Vec::new();
+        for start in 0..self.nodes.len() {
+            if cycles.iter().any(|cycle| cycle.nodes.contains(&start)) {
+                continue;
+            }
+            if let Some(nodes) = self.follow(start) {
+                cycles.push(LockCycle { nodes });
+            }
+        }
+        cycles
+    }
+
+    /// Follows known owners from a node until it comes back to the start.
+    fn follow(&self, start: NodeId) -> Option<Vec<NodeId>> {
+        let mut path = vec![start];
+        let mut current = start;
+        loop {
+            let next = self.owner(current)?;
+            if next == start {
+                return Some(path);
+            }
+            if path.contains(&next) {
+                return None;
+            }
+            path.push(next);
+            current = next;
+        }
+    }
+
+    /// The one known owner of the lock that a node waits for.
+    fn owner(&self, id: NodeId) -> Option<NodeId> {
+        let node = &self.nodes[id];
+        if node.purpose != Purpose::Lock || !node.unlimited() {
+            return None;
+        }
+        if let Wait::Futex {
+            owner: Some(owner), ..
+        } = node.thread.wait
+        {
+            return self
+                .nodes
+                .iter()
+                .position(|other| other.thread.tid == owner);
+        }
+        let wants = node.wants.as_ref()?;
+        let holds = |other: &NodeId| {
+            self.nodes[*other]
+                .holds
+                .iter()
+                .any(|(lock, _)| lock.key == wants.key)
+        };
+        let mut holders = self.of_process(node.process.pid).filter(holds);
+        let holder = holders.next()?;
+        holders.next().is_none().then_some(holder)
+    }
+}
+
+fn node<'a>(
+    looks: &'a [Look],
+    look: &'a Look,
+    process: &'a Process,
+    thread: &'a Thread,
+) -> Node<'a> {
+    let (purpose, limit) = meaning(look, process, thread);
+    let frames = thread
+        .python
+        .as_ref()
+        .map_or(&[][..], |stack| &stack.frames);
+    let frame = innermost_user_frame(frames);
+    let wants = (purpose == Purpose::Lock)
+        .then(|| named_lock(look, frame?))
+        .flatten();
+    let user_frames = frames
+        .iter()
+        .filter(|frame| crate::place::is_user_file(&frame.file));
+    let mut holds = Vec::new();
+    for frame in user_frames {
+        holds.extend(
+            held_locks(look, frame)
+                .into_iter()
+                .map(|lock| (lock, frame)),
+        );
+    }
+    let moved = movement(looks, process, thread);
+    Node {
+        process,
+        thread,
+        purpose,
+        limit,
+        frame,
+        wants,
+        holds,
+        polls: moved.polls,
+        cpu_share: moved.cpu_share,
+        unchanged: moved.unchanged,
+        providers: Vec::new(),
+        outside: BTreeSet::new(),
+    }
+}
+
+struct Movement {
+    polls: bool,
+    cpu_share: f64,
+    unchanged: usize,
+}
+
+/// How a thread changed over the looks.
+fn movement(looks: &[Look], process: &Process, thread: &Thread) -> Movement {
+    let earlier = |look: &'_ Look| -> Option<(f64, f64, u64, Wait)> {
+        let before = look
+            .process(process.pid)
+            .filter(|before| before.start_ticks == process.start_ticks)?;
+        let before = before
+            .threads
+            .iter()
+            .find(|before| before.tid == thread.tid)?;
+        Some((
+            look.at_s,
+            before.cpu_s,
+            before.switches,
+            before.wait.clone(),
+        ))
+    };
+    let history: Vec<_> = looks.iter().filter_map(earlier).collect();
+    let Some((first_at, first_cpu, first_switches, _)) = history.first().cloned() else {
+        return Movement {
+            polls: false,
+            cpu_share: 0.0,
+            unchanged: 1,
+        };
+    };
+    let last = history.last().cloned().unwrap_or((
+        first_at,
+        first_cpu,
+        first_switches,
+        thread.wait.clone(),
+    ));
+    let seconds = last.0 - first_at;
+    let cpu_share = if seconds > 0.05 {
+        ((last.1 - first_cpu) / seconds).max(0.0)
+    } else {
+        0.0
+    };
+    let same = history
+        .iter()
+        .rev()
+        .take_while(|entry| entry.2 == last.2 && same_wait(&entry.3, &thread.wait));
+    let unchanged = same.count().max(1);
+    let bounded = matches!(
+        thread.wait,
+        Wait::Sleep { .. }
+            | Wait::Futex {
+                bound: crate::facts::Bound::Within(_) | crate::facts::Bound::Unknown,
+                ..
+            }
+            | Wait::Poll {
+                bound: crate::facts::Bound::Within(_) | crate::facts::Bound::Unknown,
+                ..
+            }
+    );
+    Movement {
+        polls: bounded && history.len() > 1 && last.2 > first_switches,
+        cpu_share,
+        unchanged,
+    }
+}
+
+/// The same call on the same object; time limits may differ.
+fn same_wait(one: &Wait, other: &Wait) -> bool {
+    match (one, other) {
+        (Wait::Futex { address: a, .. }, Wait::Futex { address: b, .. }) => a == b,
+        (Wait::Poll { descriptors: a, .. }, Wait::Poll { descriptors: b, .. }) => a == b,
+        (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+    }
+}
