@@ -4,6 +4,7 @@
 //! needs to know arrives as plain data ([`facts`], [`event`]), what it decides
 //! leaves as a [`report::Report`].
 
+pub mod account;
 pub mod case;
 pub mod cause;
 pub mod causes;

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What must survive: the state folder with its runs, and the index over them.
+//!
+//! ```text
+//! $DEFIB_STATE/
+//!   version            format of this folder
+//!   index.sqlite       one row a run, for `defib runs`; rebuilt from the folders when lost
+//!   runs/r7f3a…/       journal.jsonl, stdout.log, …, report.json
+//! ```
+//!
+//! The folders are the truth; the index is a cache that makes listing fast.
+
+mod index;
+mod retention;
+mod state;
+
+pub use index::{Index, RunRow};
+pub use retention::{Retention, Swept};
+pub use state::{REPORT_FILE, State, StateError};

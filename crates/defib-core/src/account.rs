@@ -1,0 +1,341 @@
+//! From a journal to a case, and from a case to the report.
+//!
+//! A report is made from the journal and the kept output alone. So the report
+//! of a run whose supervisor was killed is made by the same code, later.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::case::{Case, End, Lifetime, SignalSeen};
+use crate::diagnose::diagnose;
+use crate::event::{Ending, Entry, Event, Fate, Stream};
+use crate::facts::{Look, Vitals};
+use crate::log::Log;
+use crate::report::{Action, Leftover, Outcome, OutcomeKind, REPORT_VERSION, Report, RunSummary};
+use crate::telling::{seconds, signal_name, size};
+
+/// At most so many looks are compared.
+const LOOKS: usize = 6;
+
+/// What a journal says of itself: its first line, and where it ends.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Header {
+    /// Run id.
+    pub id: String,
+    /// Command as given.
+    pub command: Vec<String>,
+    /// Working directory.
+    pub cwd: String,
+    /// Start, milliseconds since the Unix epoch.
+    pub started_ms: u64,
+    /// Seconds until the last event.
+    pub wall_s: f64,
+    /// The run is over.
+    pub over: bool,
+}
+
+/// Reads the header of a journal.
+#[must_use]
+pub fn header(entries: &[Entry]) -> Header {
+    let mut header = Header::default();
+    for entry in entries {
+        header.wall_s = header.wall_s.max(entry.at_s);
+        match &entry.event {
+            Event::Run { run, command, cwd, started_ms, .. } => {
+                header.id = run.to_string();
+                header.command.clone_from(command);
+                header.cwd.clone_from(cwd);
+                header.started_ms = *started_ms;
+            }
+            Event::TreeEnded { .. } | Event::NotStarted { .. } => header.over = true,
+            _ => {}
+        }
+    }
+    header
+}
+
+/// Collects the facts of a case from a journal. `log` is what was kept of the output.
+#[must_use]
+pub fn case(entries: &[Entry], log: Log) -> Case {
+    let head = header(entries);
+    let mut case = Case { command: head.command, cwd: head.cwd, log, end: End::Alive, wall_s: head.wall_s, ..Case::default() };
+    let mut lives = Lives::default();
+    for entry in entries {
+        note(&mut case, &mut lives, entry);
+    }
+    if case.end == End::Alive && head.over {
+        case.end = End::Unknown;
+    }
+    case.lifetimes = lives.ended(&case.looks);
+    case.looks = last_looks(std::mem::take(&mut case.looks), case.ending.as_ref());
+    case.moving = moved(&case);
+    case
+}
+
+fn note(case: &mut Case, lives: &mut Lives, entry: &Entry) {
+    match &entry.event {
+        Event::Run { pty, .. } => case.pty = *pty,
+        Event::Shim { pid, .. } => case.relay = Some(*pid),
+        Event::Started { pid, .. } => {
+            case.root = *pid;
+            lives.started_s = entry.at_s;
+        }
+        Event::NotStarted { errno, step, path } => {
+            case.end = End::NotStarted { errno: *errno, step: step.clone(), path: path.clone() };
+        }
+        Event::Output { stream, bytes } => {
+            let first = case.output_s.map_or(entry.at_s, |(first, _)| first);
+            case.output_s = Some((first, entry.at_s));
+            case.output_bytes = lives.count(*stream, *bytes);
+        }
+        Event::StreamEnded { stream, bytes, .. } => case.output_bytes = lives.count(*stream, *bytes),
+        Event::Stage { name } => case.stage = Some(name.clone()),
+        Event::Progress { done, total, .. } => case.progress = Some((*done, *total, entry.at_s)),
+        Event::Sample(vitals) => case.vitals.push(vitals.clone()),
+        Event::Look(look) => case.looks.push(look.clone()),
+        Event::Signal { signal, sender, .. } => {
+            case.signals.push(SignalSeen { at_s: entry.at_s, signal: *signal, sender: sender.clone() });
+        }
+        Event::Ending(ending) => {
+            // The first reason is the reason; what follows hastens the end.
+            case.ending.get_or_insert_with(|| (entry.at_s, ending.clone()));
+        }
+        Event::Exited { code, signal, .. } => {
+            case.wall_s = entry.at_s;
+            case.end = match (signal, code) {
+                (Some(signal), _) => End::Signaled(*signal),
+                (None, Some(code)) => End::Exited(*code),
+                (None, None) => End::Unknown,
+            };
+        }
+        Event::Kernel(kernel) => case.kernel = kernel.clone(),
+        _ => {}
+    }
+}
+
+/// What is summed up while reading: bytes of each stream, lifetimes of processes.
+#[derive(Default)]
+struct Lives {
+    started_s: f64,
+    output: HashMap<Stream, u64>,
+}
+
+impl Lives {
+    /// Bytes of all streams, when one has reached `bytes`.
+    fn count(&mut self, stream: Stream, bytes: u64) -> u64 {
+        let known = self.output.entry(stream).or_default();
+        *known = bytes.max(*known);
+        self.output.values().sum()
+    }
+
+    /// Processes that were seen in one look and are gone in a later one.
+    fn ended(&self, looks: &[Look]) -> Vec<Lifetime> {
+        let mut seen: HashMap<(i32, u64), (f64, f64, String)> = HashMap::new();
+        for look in looks {
+            for process in look.processes.iter().filter(|process| process.in_tree) {
+                let entry = seen.entry((process.pid, process.start_ticks));
+                let seen = entry.or_insert_with(|| (look.at_s, look.at_s, process.command.join(" ")));
+                seen.1 = look.at_s;
+            }
+        }
+        let Some(last) = looks.last() else { return Vec::new() };
+        let first_ticks = looks.iter().flat_map(|look| &look.processes).filter(|process| process.in_tree).map(|process| process.start_ticks).min();
+        let gone = seen.into_iter().filter(|(_, life)| life.1 < last.at_s);
+        let lives = gone.map(|((pid, ticks), (_, until, command))| {
+            #[expect(clippy::cast_precision_loss, reason = "clock ticks of a run")]
+            let born = first_ticks.map_or(0.0, |first| ticks.saturating_sub(first) as f64 / 100.0);
+            Lifetime { pid, command, lived_s: until - self.started_s - born }
+        });
+        lives.collect()
+    }
+}
+
+/// The looks that belong to the end: those of the quiet time, else the last few.
+fn last_looks(looks: Vec<Look>, ending: Option<&(f64, Ending)>) -> Vec<Look> {
+    let since = match ending {
+        Some((at_s, Ending::Stalled { quiet_s })) => at_s - quiet_s - 0.5,
+        _ => f64::MIN,
+    };
+    let fitting: Vec<Look> = looks.iter().filter(|look| look.at_s >= since).cloned().collect();
+    let mut chosen = if fitting.is_empty() { looks } else { fitting };
+    let surplus = chosen.len().saturating_sub(LOOKS);
+    chosen.drain(..surplus);
+    chosen
+}
+
+/// Did bytes or processes move between the first and the last look?
+fn moved(case: &Case) -> bool {
+    if matches!(case.ending, Some((_, Ending::Stalled { .. }))) {
+        return false;
+    }
+    let (Some(first), Some(last)) = (case.looks.first(), case.looks.last()) else { return false };
+    // Only the last looks, which stand close together, tell what moves now.
+    let from = case.looks.len().checked_sub(3).map_or(first.at_s, |index| case.looks[index].at_s);
+    let during: Vec<&Vitals> = case.vitals.iter().filter(|vitals| vitals.at_s >= from - 1.1 && vitals.at_s <= last.at_s + 1.0).collect();
+    match (during.first(), during.last()) {
+        (Some(one), Some(other)) if other.at_s > one.at_s => moves(one, other),
+        _ => case.output_s.is_some_and(|(_, output)| output > from),
+    }
+}
+
+/// Did anything but CPU time move between two samples?
+#[must_use]
+pub fn moves(one: &Vitals, other: &Vitals) -> bool {
+    let grew = |before: u64, after: u64, least: u64| after.saturating_sub(before) > least;
+    grew(one.output_bytes, other.output_bytes, 0)
+        || grew(one.net_received, other.net_received, 0)
+        || grew(one.net_sent, other.net_sent, 0)
+        || grew(one.births, other.births, 0)
+        || grew(one.read_bytes, other.read_bytes, 64 << 10)
+        || grew(one.written_bytes, other.written_bytes, 64 << 10)
+        || grew(one.read_chars, other.read_chars, 256 << 10)
+        || grew(one.written_chars, other.written_chars, 4 << 10)
+}
+
+/// Makes the report of a run.
+#[must_use]
+pub fn report(entries: &[Entry], log: Log) -> Report {
+    let head = header(entries);
+    let case = case(entries, log);
+    let diagnosis = diagnose(&case);
+    let mut outcome = diagnosis.outcome;
+    let gone = entries.iter().any(|entry| matches!(entry.event, Event::Ending(Ending::SupervisorGone)));
+    if gone && outcome.kind == OutcomeKind::Failed {
+        outcome.kind = OutcomeKind::Killed;
+    }
+    Report {
+        schema: REPORT_VERSION,
+        run: RunSummary {
+            id: head.id,
+            command: head.command,
+            cwd: head.cwd,
+            started: timestamp(head.started_ms, 0.0),
+            ended: (case.end != End::Alive).then(|| timestamp(head.started_ms, case.wall_s)).flatten(),
+            wall_s: (case.wall_s * 1000.0).round() / 1000.0,
+        },
+        vitals: vitals(&case, &outcome),
+        outcome,
+        causes: diagnosis.causes,
+        evidence: diagnosis.evidence,
+        actions: actions(entries),
+        leftovers: leftovers(entries),
+    }
+}
+
+/// Seconds after a start in milliseconds since the epoch, as RFC 3339 in UTC.
+#[must_use]
+pub fn timestamp(started_ms: u64, after_s: f64) -> Option<String> {
+    #[expect(clippy::cast_possible_truncation, reason = "a run lasts less than 2^63 ms")]
+    let millis = i64::try_from(started_ms).ok()? + (after_s * 1000.0) as i64;
+    jiff::Timestamp::from_millisecond(millis).ok().map(|time| time.to_string())
+}
+
+/// Last values, peaks and sums, by name; units in the names.
+fn vitals(case: &Case, outcome: &Outcome) -> Map<String, Value> {
+    let mut map = Map::new();
+    let peak = |of: fn(&Vitals) -> u64| case.vitals.iter().map(of).max().unwrap_or(0);
+    map.insert("samples".into(), json!(case.vitals.len()));
+    map.insert("output_bytes".into(), json!(case.output_bytes));
+    map.insert("first_output_s".into(), json!(case.output_s.map(|(first, _)| first)));
+    map.insert("last_output_s".into(), json!(case.output_s.map(|(_, last)| last)));
+    if let Some(last) = case.vitals.last() {
+        map.insert("cpu_s".into(), json!(last.cpu_s));
+        map.insert("processes".into(), json!(last.processes));
+        map.insert("processes_peak".into(), json!(peak(|vitals| u64::from(vitals.processes))));
+        map.insert("threads_peak".into(), json!(peak(|vitals| u64::from(vitals.threads))));
+        map.insert("rss_bytes".into(), json!(last.rss_bytes));
+        map.insert("rss_peak_bytes".into(), json!(peak(|vitals| vitals.rss_bytes)));
+        map.insert("pss_peak_bytes".into(), json!(case.vitals.iter().filter_map(|vitals| vitals.pss_bytes).max()));
+        map.insert("read_bytes".into(), json!(last.read_bytes));
+        map.insert("written_bytes".into(), json!(last.written_bytes));
+        map.insert("net_received".into(), json!(last.net_received));
+        map.insert("net_sent".into(), json!(last.net_sent));
+        map.insert("births".into(), json!(last.births));
+        map.insert("gpus".into(), json!(last.gpus));
+    }
+    if let Some((done, total, at_s)) = case.progress {
+        map.insert("progress".into(), json!({ "done": done, "total": total, "at_s": at_s }));
+    }
+    map.insert("outcome".into(), json!(outcome.kind.name()));
+    map
+}
+
+/// What defib did, in words.
+fn actions(entries: &[Entry]) -> Vec<Action> {
+    let mut actions = Vec::new();
+    let mut looks = Vec::new();
+    for entry in entries {
+        if let Event::Look(look) = &entry.event {
+            looks.push(look.at_s);
+        }
+        if let Some(did) = action(&entry.event) {
+            actions.push(Action { at_s: entry.at_s, did });
+        }
+    }
+    if let Some(&last) = looks.last() {
+        actions.push(Action { at_s: last, did: format!("looked inside {} times, without stopping it", looks.len()) });
+    }
+    actions.sort_by(|one, other| one.at_s.total_cmp(&other.at_s));
+    actions
+}
+
+fn action(event: &Event) -> Option<String> {
+    let text = match event {
+        Event::Ending(ending) => ending_words(ending),
+        Event::Signal { signal, forwarded: true, .. } => format!("passed {} on to the program", signal_name(*signal)),
+        Event::Leftover { pid, command, fate: Fate::Ended, .. } => format!("ended a leftover process: pid {pid} ({command})"),
+        Event::Leftover { pid, command, fate: Fate::Allowed, .. } => format!("left a daemon running, as asked: pid {pid} ({command})"),
+        Event::Leftover { pid, command, fate: Fate::Survives, .. } => format!("could not end pid {pid} ({command})"),
+        Event::TreeEnded { ended, survivors, took_s } if *ended > 0 || *survivors > 0 => {
+            let processes = if *ended == 1 { "process" } else { "processes" };
+            let left = if *survivors == 0 { "none left".to_owned() } else { format!("{survivors} left") };
+            format!("ended {ended} {processes} in {:.0} ms, {left}", took_s * 1000.0)
+        }
+        Event::StreamEnded { stream, not_kept, reason, .. } if *not_kept > 0 => {
+            let why = reason.as_deref().unwrap_or("log budget");
+            format!("{not_kept} bytes of {} are not kept ({why}); all of it was passed on", stream.stem())
+        }
+        Event::Restarted { number } => format!("started it again (restart {number})"),
+        Event::Notice { text } => format!("said: {text}"),
+        Event::Trouble { text } => text.clone(),
+        _ => return None,
+    };
+    Some(text)
+}
+
+/// Why defib ended it, in words.
+#[must_use]
+pub fn ending_words(ending: &Ending) -> String {
+    match ending {
+        Ending::Stalled { quiet_s } => format!("ended it: nothing had moved for {}", seconds(*quiet_s)),
+        Ending::TimedOut { limit_s } => format!("ended it: --timeout {} was over", seconds(*limit_s)),
+        Ending::NoFirstOutput { limit_s } => format!("ended it: no output within --first-output {}", seconds(*limit_s)),
+        Ending::NoHeartbeat { limit_s } => format!("ended it: no heartbeat within {}", seconds(*limit_s)),
+        Ending::OverMemory { limit_bytes, used_bytes } => {
+            format!("ended it: it used {}, over --memory {}", size(*used_bytes), size(*limit_bytes))
+        }
+        Ending::Cancelled { signal, .. } => format!("ended it because of {}", signal_name(*signal)),
+        Ending::StopRequested => "ended it, as defib stop asked".to_owned(),
+        Ending::SupervisorGone => "ended it: its supervisor was gone".to_owned(),
+    }
+}
+
+fn leftovers(entries: &[Entry]) -> Vec<Leftover> {
+    let leftover = |entry: &Entry| match &entry.event {
+        Event::Leftover { pid, command, state, wchan, fate } => Some(Leftover {
+            pid: *pid,
+            command: command.clone(),
+            state: state.clone(),
+            wchan: wchan.clone(),
+            fate: match fate {
+                Fate::Ended => "ended",
+                Fate::Survives => "survives",
+                Fate::Allowed => "allowed",
+            }
+            .to_owned(),
+        }),
+        _ => None,
+    };
+    entries.iter().filter_map(leftover).collect()
+}

@@ -1,0 +1,237 @@
+//! The state folder: where it is, which format it has, how a run gets its folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use defib_core::report::Report;
+use defib_core::run::RunId;
+
+/// Format of the state folder.
+const VERSION: &str = "1";
+/// File with the format.
+const VERSION_FILE: &str = "version";
+/// A run's report.
+pub const REPORT_FILE: &str = "report.json";
+
+/// The state folder cannot be used. Every text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// No environment variable says where it could be.
+    #[error("there is no place for run folders: set DEFIB_STATE to a folder, or HOME")]
+    Nowhere,
+    /// It cannot be created or written.
+    #[error("cannot write the state folder {}: {source}; set DEFIB_STATE to a folder you may write", path.display())]
+    Unwritable {
+        /// Folder or file concerned.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another version of defib made it.
+    #[error(
+        "the state folder {} has format {found}, and this defib reads format {VERSION}; \
+         set DEFIB_STATE to another folder, or move that one away",
+        path.display()
+    )]
+    OtherVersion {
+        /// Folder.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+    },
+    /// No run has this id.
+    #[error("there is no run {0}; `defib runs` lists them")]
+    NoSuchRun(String),
+    /// Several runs begin with this text.
+    #[error("{text} is the beginning of several runs: {}", found.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// What it could mean.
+        found: Vec<String>,
+    },
+    /// A file in it cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// File.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// An open state folder.
+#[derive(Debug, Clone)]
+pub struct State {
+    root: PathBuf,
+}
+
+impl State {
+    /// Where the state folder is: `$DEFIB_STATE`, else the XDG state folder.
+    ///
+    /// # Errors
+    /// Where no variable tells.
+    pub fn place(variable: impl Fn(&str) -> Option<String>) -> Result<PathBuf, StateError> {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        if let Some(place) = set("DEFIB_STATE") {
+            return Ok(PathBuf::from(place));
+        }
+        if let Some(place) = set("XDG_STATE_HOME") {
+            return Ok(Path::new(&place).join("defib"));
+        }
+        let home = set("HOME").ok_or(StateError::Nowhere)?;
+        Ok(Path::new(&home).join(".local/state/defib"))
+    }
+
+    /// Opens the folder, making it if it is not there.
+    ///
+    /// # Errors
+    /// Where it cannot be written or has another format.
+    pub fn open(root: &Path) -> Result<Self, StateError> {
+        let unwritable = |path: &Path| {
+            let path = path.to_owned();
+            move |source| StateError::Unwritable { path, source }
+        };
+        let version = root.join(VERSION_FILE);
+        match fs::read_to_string(&version) {
+            Ok(found) if found.trim() == VERSION => {}
+            Ok(found) => {
+                let found = found.trim().chars().take(40).collect();
+                return Err(StateError::OtherVersion { path: root.to_owned(), found });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(root.join("runs")).map_err(unwritable(root))?;
+                // Written whole under another name first: two first runs at once do no harm.
+                let fresh = root.join(format!("{VERSION_FILE}.{}", std::process::id()));
+                fs::write(&fresh, format!("{VERSION}\n")).map_err(unwritable(&fresh))?;
+                fs::rename(&fresh, &version).map_err(unwritable(&version))?;
+            }
+            Err(source) => return Err(StateError::Unreadable { path: version, source }),
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// The folder itself.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of all runs.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// The folder of a run, whether it exists or not.
+    #[must_use]
+    pub fn folder(&self, run: &RunId) -> PathBuf {
+        self.runs().join(run.as_str())
+    }
+
+    /// Makes the folder of a new run, readable by its owner only (output may hold secrets).
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn create(&self, run: &RunId) -> Result<PathBuf, StateError> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let folder = self.folder(run);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(|source| StateError::Unwritable { path: folder.clone(), source })?;
+        Ok(folder)
+    }
+
+    /// Ids of all runs, in no order.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn ids(&self) -> Result<Vec<RunId>, StateError> {
+        let runs = self.runs();
+        let entries = fs::read_dir(&runs).map_err(|source| StateError::Unreadable { path: runs, source })?;
+        let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        Ok(ids.collect())
+    }
+
+    /// The run that an id, its beginning, or `last` names.
+    ///
+    /// # Errors
+    /// Where none or several fit.
+    pub fn find(&self, text: &str) -> Result<RunId, StateError> {
+        let ids = self.ids()?;
+        if text == "last" {
+            let newest = ids.into_iter().max_by_key(|id| {
+                fs::metadata(self.folder(id).join("journal.jsonl")).and_then(|found| found.created().or_else(|_| found.modified())).ok()
+            });
+            return newest.ok_or_else(|| StateError::NoSuchRun("yet".to_owned()));
+        }
+        if let Some(exact) = ids.iter().find(|id| id.as_str() == text) {
+            return Ok(exact.clone());
+        }
+        let mut fitting: Vec<RunId> = ids.into_iter().filter(|id| text.len() >= 2 && id.as_str().starts_with(text)).collect();
+        match fitting.len() {
+            0 => Err(StateError::NoSuchRun(text.to_owned())),
+            1 => Ok(fitting.remove(0)),
+            _ => Err(StateError::Ambiguous {
+                text: text.to_owned(),
+                found: fitting.iter().map(ToString::to_string).collect(),
+            }),
+        }
+    }
+
+    /// Writes a run's report: whole, or not at all.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write_report(&self, run: &RunId, report: &Report) -> io::Result<()> {
+        let folder = self.folder(run);
+        let fresh = folder.join("report.json.new");
+        fs::write(&fresh, serde_json::to_vec_pretty(report)?)?;
+        fs::rename(&fresh, folder.join(REPORT_FILE))
+    }
+
+    /// A run's report, if it has been written.
+    #[must_use]
+    pub fn report(&self, run: &RunId) -> Option<Report> {
+        let text = fs::read(self.folder(run).join(REPORT_FILE)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_format_is_refused_with_advice() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(VERSION_FILE), "7\n").unwrap();
+        let error = State::open(folder.path()).unwrap_err();
+        assert!(matches!(error, StateError::OtherVersion { .. }));
+        assert!(error.to_string().contains("set DEFIB_STATE"));
+    }
+
+    #[test]
+    fn the_place_follows_the_environment() {
+        let place = |set: &[(&str, &str)]| {
+            let set: Vec<(String, String)> = set.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+            State::place(move |name| set.iter().find(|row| row.0 == name).map(|row| row.1.clone()))
+        };
+        assert_eq!(place(&[("DEFIB_STATE", "/s"), ("HOME", "/h")]).unwrap(), Path::new("/s"));
+        assert_eq!(place(&[("DEFIB_STATE", ""), ("XDG_STATE_HOME", "/x")]).unwrap(), Path::new("/x/defib"));
+        assert_eq!(place(&[("HOME", "/h")]).unwrap(), Path::new("/h/.local/state/defib"));
+        assert!(matches!(place(&[]), Err(StateError::Nowhere)));
+    }
+
+    #[test]
+    fn runs_are_found_by_the_beginning_of_their_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        for id in ["rabc1", "rabd2"] {
+            state.create(&id.parse().unwrap()).unwrap();
+        }
+        assert_eq!(state.find("rabc").unwrap().as_str(), "rabc1");
+        assert!(matches!(state.find("rab"), Err(StateError::Ambiguous { .. })));
+        assert!(matches!(state.find("rx"), Err(StateError::NoSuchRun(_))));
+    }
+}
