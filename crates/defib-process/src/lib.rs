@@ -22,6 +22,7 @@ mod clock;
 mod job;
 mod journal;
 mod kept;
+mod launch;
 mod link;
 mod mark;
 mod notify;

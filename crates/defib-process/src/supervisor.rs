@@ -13,8 +13,8 @@ use defib_core::event::{Ending, Entry, Event, Fate, JOURNAL_VERSION};
 use rustix::event::PollFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 
-use crate::job::{memory_file, start_shim};
 use crate::journal::Journal;
+use crate::launch::{memory_file, start_shim};
 use crate::link::{Link, wait_for};
 use crate::process::{Process, children};
 use crate::pty::open_pair;

@@ -45,7 +45,7 @@ impl State {
             {
                 self.stay_behind();
             }
-            Phase::Detaching | Phase::Behind if self.empty => self.drain(),
+            Phase::Behind if self.empty => self.drain(),
             _ => {}
         }
         if let Phase::Draining { since } = self.phase {
@@ -57,6 +57,10 @@ impl State {
     pub(super) fn end(&mut self, ending: Ending, grace_s: Option<f64>) {
         match self.phase {
             Phase::Running => {}
+            Phase::Behind => {
+                self.emit(Event::Ending(ending));
+                return self.kill();
+            }
             // Already at it: asking again means at once.
             _ => return self.end_now(),
         }

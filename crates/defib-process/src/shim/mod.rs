@@ -41,6 +41,9 @@ use crate::tree::Seen;
 /// Between two events of output of one stream.
 const OUTPUT_EVERY: Duration = Duration::from_millis(250);
 
+/// Longest wait for a supervisor to take the last entries; they are in the journal.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Phase {
     /// The program runs.
@@ -129,7 +132,7 @@ impl State {
             self.hear_supervisor();
             self.advance();
         }
-        self.link.flush_within(Duration::from_secs(5));
+        self.link.flush_within(FAREWELL);
     }
 
     /// Polls everything until the next timer.
@@ -242,7 +245,8 @@ impl State {
         let woken = !matches!(read(&*self.wake, &mut counter), Err(Errno::AGAIN));
         let now = Instant::now();
         let due = self.output_due.is_some_and(|at| at <= now);
-        if !due && !(woken && self.output_due.is_none()) && !(woken && self.first_bytes()) {
+        let prompt = woken && (self.output_due.is_none() || self.first_bytes());
+        if !due && !prompt {
             return;
         }
         let mut news = self.tell_output();

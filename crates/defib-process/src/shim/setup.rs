@@ -12,7 +12,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{FlockOperation, flock};
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::{Phase, State, other, standard};
+use super::{FAREWELL, Phase, State, other, standard};
+use crate::cgroup;
 use crate::job::{self, Job, Standard};
 use crate::journal::Journal;
 use crate::kept::KeptWriter;
@@ -98,7 +99,15 @@ pub(super) fn set_up() -> io::Result<Option<State>> {
     state.introduce()?;
     state.trouble("no lock on the run's folder", lock_error);
     state.trouble("no NOTIFY_SOCKET", notify_error);
-    Ok(state.start_job(pty)?.then_some(state))
+    match state.start_job(pty) {
+        Ok(started) => Ok(started.then_some(state)),
+        Err(error) => {
+            let text = format!("the run could not be set up: {error}");
+            state.emit(Event::Trouble { text });
+            state.link.flush_within(FAREWELL);
+            Err(error)
+        }
+    }
 }
 
 fn become_shim() -> io::Result<()> {
@@ -163,7 +172,10 @@ impl State {
                     step,
                     path: failure.path,
                 });
-                self.link.flush_within(std::time::Duration::from_secs(5));
+                if let Some(group) = &self.spec.cgroup {
+                    let _ = cgroup::remove(group);
+                }
+                self.link.flush_within(FAREWELL);
                 return Ok(false);
             }
         }

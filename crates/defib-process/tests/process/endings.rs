@@ -30,6 +30,7 @@ pub const TESTS: &[Test] = &[
     ("both_are_killed_and_swept", both_are_killed_and_swept),
     ("held_run_is_not_swept", held_run_is_not_swept),
     ("daemons_allowed", daemons_allowed),
+    ("daemons_can_be_stopped", daemons_can_be_stopped),
     ("zombie_is_not_alive", zombie_is_not_alive),
     ("dead_leader_thread_is_alive", dead_leader_thread_is_alive),
     ("stop_request", stop_request),
@@ -156,9 +157,22 @@ fn wiped_environment() {
 const BRANCHED: &str =
     "setsid sleep 300 & setsid sh -c 'env -i /bin/sleep 301 & echo x > up; wait' & wait";
 
-fn supervisor_is_killed() {
+/// A run with two sleepers in other sessions, one with a wiped environment.
+fn branched() -> Run {
     let run = shell(BRANCHED);
-    run.file("up");
+    for sleeper in ["sleep 300", "/bin/sleep 301"] {
+        wait_until(sleeper, || {
+            run.living()
+                .iter()
+                .any(|it| it.command() == sleeper)
+                .then_some(())
+        });
+    }
+    run
+}
+
+fn supervisor_is_killed() {
+    let run = branched();
     run.signal(Signal::KILL);
     let begun = Instant::now();
     assert_eq!(run.tree_ended().1, 0);
@@ -171,8 +185,7 @@ fn supervisor_is_killed() {
 }
 
 fn shim_is_killed() {
-    let mut run = shell(BRANCHED);
-    run.file("up");
+    let mut run = branched();
     run.shim().signal(Signal::KILL).unwrap();
     run.exit();
     assert_eq!(run.tree_ended().1, 0);
@@ -180,8 +193,7 @@ fn shim_is_killed() {
 }
 
 fn both_are_killed_and_swept() {
-    let run = shell(BRANCHED);
-    run.file("up");
+    let run = branched();
     let shim = run.shim();
     assert!(sweep::is_held(&run.spec.folder).unwrap());
     // Stopped, the supervisor cannot sweep.
@@ -203,8 +215,7 @@ fn both_are_killed_and_swept() {
 }
 
 fn held_run_is_not_swept() {
-    let run = shell(BRANCHED);
-    run.file("up");
+    let run = branched();
     assert!(sweep::orphans(run.folder.path()).unwrap().is_empty());
 }
 
@@ -232,6 +243,21 @@ fn daemons_allowed() {
         run.kept(defib_core::event::Stream::Stdout),
         b"first\nlast\n"
     );
+}
+
+fn daemons_can_be_stopped() {
+    let script = "trap '' HUP; setsid sleep 300 & exit 0";
+    let mut run = run_with(&["sh", "-c", script], |spec| spec.allow_daemons = true);
+    assert_eq!(run.exit(), 0);
+    let shim = run.shim();
+    // Nothing of the user is held any more.
+    for number in 0..3 {
+        let target = std::fs::read_link(format!("/proc/{}/fd/{number}", shim.pid)).unwrap();
+        assert_eq!(target.to_str(), Some("/dev/null"));
+    }
+    assert!(sweep::request_stop(&run.spec.folder).unwrap());
+    run.assert_nobody_left();
+    assert!(run.events().contains(&Event::Ending(Ending::StopRequested)));
 }
 
 fn zombie_is_not_alive() {

@@ -162,7 +162,18 @@ impl Run {
     }
 
     pub fn event<T>(&self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
-        wait_until(what, || self.events().iter().find_map(&pick))
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let events = self.events();
+            if let Some(found) = events.iter().find_map(&pick) {
+                return found;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited too long for {what} in {events:#?}"
+            );
+            std::thread::sleep(Duration::from_millis(3));
+        }
     }
 
     /// Waits for a file the program writes into its folder, and reads it.
