@@ -69,6 +69,14 @@ impl Journal {
         })
     }
 
+    /// Nothing is in it yet.
+    ///
+    /// # Errors
+    /// Those of `fstat(2)`.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.file.metadata()?.len() == 0)
+    }
+
     /// The clock of the run.
     #[must_use]
     pub fn clock(&self) -> Clock {

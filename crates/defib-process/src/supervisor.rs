@@ -114,7 +114,11 @@ impl Shim {
             at_s: 0.0,
             event: first_event(spec),
         };
-        journal.write(&first).map_err(failed("write the journal"))?;
+        // A run that is started again goes on in the same journal.
+        let fresh = journal.is_empty().map_err(failed("read the journal"))?;
+        if fresh {
+            journal.write(&first).map_err(failed("write the journal"))?;
+        }
         let (ours, theirs) = Link::pair().map_err(failed("make a socket"))?;
         let text = serde_json::to_vec(spec).map_err(failed("write the spec"))?;
         let text = memory_file(&text).map_err(failed("write the spec"))?;

@@ -27,9 +27,11 @@ pub(crate) struct KeptWriter {
 
 impl KeptWriter {
     /// Starts keeping a stream; with a budget, at most `share` bytes of it. If the
-    /// log cannot be created, nothing is kept and the reason is told.
+    /// log cannot be created, nothing is kept and the reason is told. What an earlier
+    /// start of the same run kept is set aside as `<stem>.1.log`, `<stem>.2.log`, …
     pub(crate) fn create(folder: &Path, stream: Stream, share: Option<u64>) -> Self {
         let path = folder.join(format!("{}.log", stream.stem()));
+        set_aside(folder, stream.stem());
         let (head, trouble) = match OpenOptions::new()
             .write(true)
             .create(true)
@@ -147,6 +149,21 @@ impl KeptWriter {
             None => None,
         };
         (gap + self.lost, reason)
+    }
+}
+
+/// Renames what is already kept under this stem, log and ring, to the first free number.
+fn set_aside(folder: &Path, stem: &str) {
+    let name = |number: u32, kind: &str| folder.join(format!("{stem}.{number}.{kind}"));
+    if !folder.join(format!("{stem}.log")).exists() {
+        return;
+    }
+    let Some(number) = (1..1000).find(|&number| !name(number, "log").exists()) else {
+        return;
+    };
+    for kind in ["log", "tail"] {
+        // There need not be a ring; what cannot be renamed is overwritten.
+        let _ = std::fs::rename(folder.join(format!("{stem}.{kind}")), name(number, kind));
     }
 }
 

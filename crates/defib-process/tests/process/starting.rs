@@ -26,6 +26,7 @@ pub const TESTS: &[Test] = &[
     ("sd_notify", sd_notify),
     ("stop_and_continue", stop_and_continue),
     ("nested", nested),
+    ("started_again_in_the_same_folder", started_again),
 ];
 
 fn exit_status_is_passed_on() {
@@ -246,4 +247,27 @@ fn nested() {
     run.exit();
     run.assert_nobody_left();
     assert!(crate::harness::members(&inner).is_empty());
+}
+
+fn started_again() {
+    let mut run = shell("echo $$");
+    assert_eq!(run.exit(), 0);
+    let first = run.kept(Stream::Stdout);
+    run.supervisor = supervisor(&run.spec).spawn().unwrap();
+    assert_eq!(run.exit(), 0);
+    assert_ne!(run.kept(Stream::Stdout), first);
+    assert_eq!(
+        std::fs::read(run.spec.folder.join("stdout.1.log")).unwrap(),
+        first
+    );
+    let events = run.events();
+    let runs = events
+        .iter()
+        .filter(|event| matches!(event, Event::Run { .. }))
+        .count();
+    let starts = events
+        .iter()
+        .filter(|event| matches!(event, Event::Started { .. }))
+        .count();
+    assert_eq!((runs, starts), (1, 2));
 }
