@@ -1,0 +1,228 @@
+//! Finds and ends what a lost run left behind, by proven identity.
+//!
+//! A process belongs to a run if its environment says so ([`crate::RUN_VARIABLE`]),
+//! or, where it wiped that, if it carries the run's mark ([`crate::mark_of`]). It is
+//! an orphan only if moreover the run is known in this state folder, was started
+//! in this boot of the machine, not after the process, and its shim no longer
+//! holds the lock `<folder>/lock`. Names, age and `ppid == 1` prove nothing. Just
+//! before the kill the identity is compared again, through a pidfd.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use defib_core::event::Event;
+use defib_core::run::RunId;
+use rustix::fs::{FlockOperation, flock};
+
+use crate::journal::JournalReader;
+use crate::mark::mark_of;
+use crate::process::{Process, all, boot_id};
+use crate::spec::RUN_VARIABLE;
+use crate::tree::{self, Holder};
+
+/// Name of the lock in the folder of a run.
+pub const LOCK_FILE: &str = "lock";
+
+/// How a process is known to belong to a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Its environment names the run.
+    Environment,
+    /// It carries the run's mark in a resource limit.
+    Mark,
+}
+
+/// A living process whose run has ended.
+#[derive(Debug, Clone)]
+pub struct Orphan {
+    /// Its run.
+    pub run: RunId,
+    /// The process.
+    pub process: Process,
+    /// Its command line.
+    pub command: String,
+    /// How it is known.
+    pub proof: Proof,
+    /// Start of the run's shim, in clock ticks since boot.
+    since: u64,
+}
+
+/// The shim of this run lives: nobody else may touch the run.
+///
+/// # Errors
+/// Those of opening the lock, but a missing one is not held.
+pub fn is_held(folder: &Path) -> io::Result<bool> {
+    let file = match File::open(folder.join(LOCK_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        other => other?,
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(rustix::io::Errno::AGAIN) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The orphans of the ended runs whose folders lie in `runs`, each named by its id.
+///
+/// # Errors
+/// Those of reading the folder; a run that cannot be read is passed over.
+pub fn orphans(runs: &Path) -> io::Result<Vec<Orphan>> {
+    let mut ended = HashMap::new();
+    for entry in fs::read_dir(runs)?.flatten() {
+        let id = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<RunId>().ok());
+        let Some(id) = id else { continue };
+        if let Some(since) = started_here(&entry.path())
+            && matches!(is_held(&entry.path()), Ok(false))
+        {
+            ended.insert(id, since);
+        }
+    }
+    if ended.is_empty() {
+        return Ok(Vec::new());
+    }
+    let marks: HashMap<u64, &RunId> = ended.keys().map(|id| (mark_of(id), id)).collect();
+    let found = candidates().into_iter().filter_map(|process| {
+        let (run, proof) = match process.variable(RUN_VARIABLE) {
+            Some(named) => (named.parse().ok()?, Proof::Environment),
+            None => ((*marks.get(&process.queue_limit()?)?).clone(), Proof::Mark),
+        };
+        let since = *ended.get(&run)?;
+        let command = process.command();
+        (process.start_ticks >= since).then_some(Orphan {
+            run,
+            process,
+            command,
+            proof,
+            since,
+        })
+    });
+    Ok(found.collect())
+}
+
+/// Start of the run's shim in clock ticks, if that was in this boot.
+fn started_here(folder: &Path) -> Option<u64> {
+    let mut reader = JournalReader::open(folder).ok()?;
+    for _ in 0..16 {
+        if let Event::Shim {
+            start_ticks,
+            boot_id: boot,
+            ..
+        } = reader.next_entry().ok()??.event
+        {
+            return (boot == boot_id()).then_some(start_ticks);
+        }
+    }
+    None
+}
+
+/// Living processes other than this one and its ancestors.
+fn candidates() -> Vec<Process> {
+    let mut spared = HashSet::new();
+    let mut at = Process::look(std::process::id() as i32);
+    while let Some(process) = at {
+        spared.insert(process.pid);
+        at = Process::look(process.parent).filter(|parent| !spared.contains(&parent.pid));
+    }
+    let mut found = all();
+    found.retain(|process| process.alive() && !spared.contains(&process.pid) && process.pid != 1);
+    found
+}
+
+/// Whether a process carries the sign of this run, and which.
+pub(crate) fn belongs(process: &Process, run: &RunId) -> Option<Proof> {
+    match process.variable(RUN_VARIABLE) {
+        Some(named) => (named == run.as_str()).then_some(Proof::Environment),
+        None => (process.queue_limit() == Some(mark_of(run))).then_some(Proof::Mark),
+    }
+}
+
+/// Ends orphans: asks, waits for at most the grace, kills, also what they start
+/// meanwhile. Returns those that could not be ended.
+#[must_use]
+pub fn end(orphans: &[Orphan], grace: Duration) -> Vec<Orphan> {
+    let processes: Vec<Process> = orphans
+        .iter()
+        .map(|orphan| orphan.process.clone())
+        .collect();
+    tree::ask(&processes);
+    let deadline = Instant::now() + grace;
+    let lives = |process: &Process| process.again().is_some_and(|now| now.alive());
+    while processes.iter().any(lives) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let runs: HashMap<&RunId, u64> = orphans.iter().map(|it| (&it.run, it.since)).collect();
+    for (run, since) in runs {
+        let _ = end_marked(run, since, &[], &mut HashSet::new());
+    }
+    orphans
+        .iter()
+        .filter(|orphan| lives(&orphan.process))
+        .cloned()
+        .collect()
+}
+
+/// Kills every process that carries the sign of this run and did not start before
+/// it; returns those that could not be killed.
+pub(crate) fn end_marked(
+    run: &RunId,
+    since: u64,
+    spared: &[i32],
+    killed: &mut HashSet<(i32, u64)>,
+) -> Vec<Process> {
+    tree::kill(&mut Marked { run, since, spared }, killed)
+}
+
+struct Marked<'a> {
+    run: &'a RunId,
+    since: u64,
+    spared: &'a [i32],
+}
+
+impl Holder for Marked<'_> {
+    fn tops(&self) -> Vec<Process> {
+        let mut found = candidates();
+        found.retain(|process| {
+            process.start_ticks >= self.since
+                && !self.spared.contains(&process.pid)
+                && belongs(process, self.run).is_some()
+        });
+        found
+    }
+
+    fn reap(&mut self) {}
+
+    fn wait(&mut self, limit: Duration) {
+        std::thread::sleep(limit);
+    }
+}
+
+/// Asks the shim of a run, from any process, to end it as `defib stop` does. False if
+/// the run is not held by a shim.
+///
+/// # Errors
+/// Those of reading the run's folder and of sending a signal.
+pub fn request_stop(folder: &Path) -> io::Result<bool> {
+    if !is_held(folder)? {
+        return Ok(false);
+    }
+    let mut reader = JournalReader::open(folder)?;
+    while let Some(entry) = reader.next_entry()? {
+        if let Event::Shim {
+            pid, start_ticks, ..
+        } = entry.event
+            && let Some(shim) = Process::look(pid)
+            && shim.start_ticks == start_ticks
+        {
+            shim.signal(rustix::process::Signal::USR1)?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
