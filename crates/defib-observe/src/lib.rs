@@ -14,13 +14,18 @@ mod calls;
 mod excerpt;
 mod files;
 mod look;
+pub mod machine;
 mod netlink;
+mod oom;
 mod parse;
 mod probe;
 mod python;
+mod sampler;
 mod sys;
 mod tree;
 mod wait;
 
 pub use look::{Fault, LookRequest, look};
+pub use oom::OomWatch;
 pub use probe::{PROBE_ARGUMENT, look_within, probe_main};
+pub use sampler::{ProcessActivity, Sample, Sampler};
