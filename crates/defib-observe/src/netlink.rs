@@ -196,9 +196,12 @@ fn internet_message(message: &[u8]) -> Option<InternetSocket> {
 }
 
 fn traffic(info: &[u8]) -> Option<Traffic> {
+    // A received FIN counts as a byte; these states come after one. (The SYN of
+    // a connecting side likewise stays in `acked`: one byte, once.)
+    let finished = matches!(info.first()?, 6 | 8 | 9 | 11);
     Some(Traffic {
         acked: u64_at(info, 120)?,
-        received: u64_at(info, 128)?,
+        received: u64_at(info, 128)?.saturating_sub(finished.into()),
         last_received_ms: u32_at(info, 52)?.into(),
     })
 }
