@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Looks at a process tree from outside, without stopping or slowing it.
+//!
+//! - [`Sampler`] takes the cheap vital signs every second.
+//! - [`look_within`] takes one thorough [`Look`](defib_core::facts::Look):
+//!   waits, descriptors, other ends, Python stacks, in disposable children
+//!   with a deadline ([`probe_main`] is their entry).
+//! - [`OomWatch`] gathers what only the kernel knows about an end.
+//! - [`machine`] tells what this machine allows.
+//!
+//! Nothing here attaches to a process, sends it a signal or pauses it. What
+//! cannot be read is reported as such and never guessed.
+
+mod calls;
+mod excerpt;
+mod files;
+mod look;
+pub mod machine;
+mod netlink;
+mod oom;
+mod parse;
+mod probe;
+mod python;
+mod sampler;
+mod sys;
+mod tree;
+mod wait;
+
+pub use look::{Fault, LookRequest, look};
+pub use oom::OomWatch;
+pub use probe::{PROBE_ARGUMENT, look_within, probe_main};
+pub use sampler::{ProcessActivity, Sample, Sampler};
