@@ -1,1 +1,11 @@
-//! Placeholder.
+//! The engine: everything between the command line and the crates that hold,
+//! observe and store.
+//!
+//! - [`session`]: one supervised run, from start to report. `run` and later every
+//!   worker go through it: supervise, observe, diagnose, recover exists once.
+//! - [`why`]: the same explanation for a process that defib did not start, or for a log.
+//! - [`archive`]: finished runs, read back.
+
+pub mod archive;
+pub mod session;
+pub mod why;

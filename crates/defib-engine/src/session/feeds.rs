@@ -1,0 +1,103 @@
+//! The threads that bring happenings to the session.
+
+use std::os::fd::AsFd as _;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use defib_core::event::Entry;
+use defib_core::facts::Look;
+use defib_observe::{LookRequest, Sample, Sampler, look_within};
+use defib_process::signals::{Received, Signals};
+use defib_process::{Clock, Events, Next};
+use rustix::event::{PollFd, PollFlags, poll};
+
+/// Something the session must know.
+#[derive(Debug)]
+pub enum Happening {
+    /// The shim tells; it is in the journal already.
+    Told(Box<Entry>),
+    /// The shim has told everything, or is gone.
+    ShimClosed,
+    /// A signal arrived at defib.
+    Signal(Received),
+    /// Vital signs.
+    Sampled(Box<Sample>),
+    /// A look has been taken.
+    Looked(Box<Look>),
+    /// Ctrl+C was typed at the terminal and went to the program.
+    Interrupt,
+    /// There is no GPU, or it cannot be asked: why.
+    NoGpu(String),
+}
+
+/// Passes on what the shim tells.
+pub(super) fn shim(mut events: Events, out: Sender<Happening>) {
+    thread::spawn(move || {
+        loop {
+            let (happening, last) = match events.next_entry(None) {
+                Next::Entry(entry) => (Happening::Told(entry), false),
+                Next::Timeout => continue,
+                Next::Closed => (Happening::ShimClosed, true),
+            };
+            if out.send(happening).is_err() || last {
+                break;
+            }
+        }
+        // The descriptor stays open until the session ends: it is the tree's lifeline.
+        thread::park();
+        drop(events);
+    });
+}
+
+/// Passes on signals.
+pub(super) fn signals(signals: Signals, out: Sender<Happening>) {
+    thread::spawn(move || {
+        loop {
+            let mut descriptors = [PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+            let _ = poll(&mut descriptors, None);
+            while let Ok(Some(received)) = signals.next_signal() {
+                if out.send(Happening::Signal(received)).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+}
+
+/// Takes vital signs until the session drops its end.
+pub(super) fn sampler(root: i32, every: Duration, clock: Clock, out: Sender<Happening>) -> Sender<()> {
+    let (stop, stopped): (Sender<()>, Receiver<()>) = channel();
+    thread::spawn(move || {
+        // Most short programs are over before the first sample is due.
+        let mut next = Duration::from_millis(60);
+        let mut sampler = None;
+        let mut told = false;
+        while matches!(stopped.recv_timeout(next), Err(RecvTimeoutError::Timeout)) {
+            let begun = Instant::now();
+            let sampler = sampler.get_or_insert_with(|| Sampler::new(root, false));
+            let sample = sampler.sample(clock.at_s());
+            if out.send(Happening::Sampled(Box::new(sample))).is_err() {
+                return;
+            }
+            if let (false, Some(why)) = (told, sampler.gpus_absent()) {
+                told = true;
+                let _ = out.send(Happening::NoGpu(why));
+            }
+            // Denser at first, when most starts fail.
+            let at_s = clock.at_s();
+            let pace = if at_s < 1.0 { every.min(Duration::from_millis(200)) } else { every };
+            next = pace.saturating_sub(begun.elapsed());
+        }
+    });
+    stop
+}
+
+/// Takes one look in a disposable child.
+pub(super) fn look(exe: PathBuf, request: LookRequest, within: Duration, out: Sender<Happening>) {
+    thread::spawn(move || {
+        let look = look_within(&exe, &request, within);
+        let _ = out.send(Happening::Looked(Box::new(look)));
+    });
+}

@@ -1,0 +1,53 @@
+//! The user's keys, to the program's pseudo-terminal.
+//!
+//! The supervisor pumps them, not the shim: a process in the background must not
+//! read the terminal, and the kernel sees to that only for this process group.
+
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::Sender;
+use std::thread;
+
+use rustix::io::{Errno, read, write};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use super::feeds::Happening;
+
+/// Ctrl+C as a byte.
+const INTERRUPT: u8 = 3;
+
+/// Copies the keyboard to the master until either goes away.
+pub(super) fn pump(master: OwnedFd, out: Sender<Happening>) {
+    thread::spawn(move || {
+        let mut keys = [0_u8; 4096];
+        loop {
+            let length = match read(rustix::stdio::stdin(), &mut keys) {
+                Ok(0) => return,
+                Ok(length) => length,
+                Err(Errno::INTR) => continue,
+                Err(_) => return,
+            };
+            // Where the program reads raw keys, Ctrl+C is just one of them.
+            let interrupts = tcgetattr(&master).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ISIG));
+            let count = if interrupts { keys[..length].iter().filter(|&&key| key == INTERRUPT).count() } else { 0 };
+            if !write_all(&master, &keys[..length]) {
+                return;
+            }
+            for _ in 0..count {
+                if out.send(Happening::Interrupt).is_err() {
+                    return;
+                }
+            }
+        }
+    });
+}
+
+fn write_all(master: &OwnedFd, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match write(master, bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => return false,
+        }
+    }
+    true
+}

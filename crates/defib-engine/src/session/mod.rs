@@ -1,0 +1,27 @@
+//! One supervised run, from start to report.
+//!
+//! Theory of operation. The main thread starts the shim and then only waits for
+//! [`Happening`]s, which other threads bring: what the shim tells, signals, vital
+//! signs each second, finished looks, keys. It writes what it learns to the
+//! journal, asks [`Patience`] what to do, and tells the shim to end the run when
+//! it must. Nothing here waits without a bound but for the program itself.
+//!
+//! ```text
+//!  shim ─entries─┐
+//!  signals ──────┤              ┌─► journal
+//!  sampler ──────┼─► Happening ─┼─► Patience ─► look / say / end
+//!  looks ────────┤              └─► audience (notices)
+//!  keyboard ─────┘
+//! ```
+
+mod feeds;
+mod keyboard;
+mod patience;
+mod plan;
+mod progress;
+mod supervisor;
+
+pub use feeds::Happening;
+pub use patience::{Advice, Patience, Settings};
+pub use plan::{Limits, OnStall, Plan};
+pub use supervisor::{Audience, Finished, SessionError, supervise};

@@ -1,0 +1,65 @@
+//! What the user asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use defib_process::Keep;
+
+/// Limits the user set; without one, nothing is ended for it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Patience with a stall, proved or probable; without it only a proved stall
+    /// is ended, after 30 s.
+    pub stall_after: Option<Duration>,
+    /// Longest time until the first byte of output.
+    pub first_output: Option<Duration>,
+    /// Longest time in all.
+    pub timeout: Option<Duration>,
+    /// Longest time between two heartbeats (`sd_notify WATCHDOG=1`).
+    pub heartbeat: Option<Duration>,
+    /// Most memory of the whole tree, bytes.
+    pub memory: Option<u64>,
+}
+
+/// What to do about a stall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnStall {
+    /// End the run.
+    #[default]
+    Stop,
+    /// Say so and let it go on.
+    Report,
+    /// End it and start it again.
+    Restart,
+}
+
+/// One run to supervise.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Working directory of the program.
+    pub cwd: PathBuf,
+    /// Limits.
+    pub limits: Limits,
+    /// What to do about a stall.
+    pub on_stall: OnStall,
+    /// How often a stalled run may be started again.
+    pub restarts: u32,
+    /// Time between the polite request to end and SIGKILL.
+    pub grace: Option<Duration>,
+    /// How much output is kept.
+    pub keep: Keep,
+    /// Leave processes alone that outlive the program.
+    pub allow_daemons: bool,
+    /// The program sees a terminal where defib has one.
+    pub pty: bool,
+    /// Make Python print at once (`PYTHONUNBUFFERED=1`).
+    pub unbuffered: bool,
+    /// Let Python print its stacks when native code crashes (`PYTHONFAULTHANDLER=1`).
+    pub faulthandler: bool,
+    /// Version of defib, for the journal.
+    pub version: String,
+    /// This program's own binary, which probes are started from.
+    pub exe: PathBuf,
+}
