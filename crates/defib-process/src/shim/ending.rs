@@ -75,10 +75,9 @@ impl State {
 
     fn ask(&mut self, grace: Duration) {
         let now = *self.begun.get_or_insert_with(Instant::now);
-        let all = tree::living(self.tops());
-        self.touched
-            .extend(all.iter().map(|process| (process.pid, process.start_ticks)));
-        tree::ask(&all);
+        let mut asked = std::mem::take(&mut self.touched);
+        tree::ask_all(self, &mut asked);
+        self.touched = asked;
         self.phase = Phase::Asked {
             until: now.max(Instant::now()) + grace,
         };
