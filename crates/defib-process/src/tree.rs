@@ -1,8 +1,8 @@
 //! A tree of processes, and how to end it so that nothing is left.
 //!
 //! A group signal misses those that left the group, a walk misses those born
-//! during the walk, and a killed parent's children move to whoever holds the
-//! tree. So: walk and SIGSTOP until a walk finds nobody new, then kill all, reap,
+//! during the walk and those whose parent dies during it, for they move to whoever
+//! holds the tree. One empty walk therefore proves nothing ([`Holder::nobody`]). So: walk and SIGSTOP until a walk finds nobody new, then kill all, reap,
 //! and begin again, until nobody is left or nothing moves for the limit. Every
 //! signal goes through a pidfd after the start time was compared.
 
@@ -42,6 +42,10 @@ pub(crate) trait Holder {
     fn reap(&mut self);
     /// Waits until something has died, at most so long.
     fn wait(&mut self, limit: Duration);
+    /// Nobody is left, proved by more than the walk that found none.
+    fn nobody(&mut self) -> bool {
+        living(self.tops()).is_empty()
+    }
     /// Kills by other means as well, such as a cgroup.
     fn kill_otherwise(&mut self) {}
 }
@@ -71,6 +75,21 @@ pub(crate) fn living(tops: Vec<Process>) -> Vec<Process> {
     let mut found = walk(tops);
     found.retain(Process::alive);
     found
+}
+
+/// Walks of [`ask_all`] at most; who still escapes them is killed after the grace.
+const ASK_WALKS: u32 = 8;
+
+/// Asks everybody in a tree to end, each once; adds to `asked` who was.
+pub(crate) fn ask_all(holder: &impl Holder, asked: &mut HashSet<(i32, u64)>) {
+    for _ in 0..ASK_WALKS {
+        let mut fresh = living(holder.tops());
+        fresh.retain(|process| asked.insert((process.pid, process.start_ticks)));
+        if fresh.is_empty() {
+            return;
+        }
+        ask(&fresh);
+    }
 }
 
 /// Asks each to end: SIGTERM, then SIGCONT so that the stopped hear it.
@@ -111,7 +130,7 @@ pub(crate) fn kill(holder: &mut impl Holder, killed: &mut HashSet<(i32, u64)>) -
         holder.kill_otherwise();
         holder.reap();
         let left = living(holder.tops());
-        if left.is_empty() {
+        if left.is_empty() && holder.nobody() {
             return left;
         }
         if left.len() < fewest {

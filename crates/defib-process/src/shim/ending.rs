@@ -75,10 +75,9 @@ impl State {
 
     fn ask(&mut self, grace: Duration) {
         let now = *self.begun.get_or_insert_with(Instant::now);
-        let all = tree::living(self.tops());
-        self.touched
-            .extend(all.iter().map(|process| (process.pid, process.start_ticks)));
-        tree::ask(&all);
+        let mut asked = std::mem::take(&mut self.touched);
+        tree::ask_all(self, &mut asked);
+        self.touched = asked;
         self.phase = Phase::Asked {
             until: now.max(Instant::now()) + grace,
         };
@@ -120,7 +119,11 @@ impl State {
 
     /// The program has ended, and others of its tree live on.
     fn find_leftovers(&mut self) {
-        let living = tree::living(self.tops());
+        let mut living = tree::living(self.tops());
+        if living.is_empty() {
+            // There are children: they moved during the walk.
+            living = tree::living(self.tops());
+        }
         self.leftovers = living.into_iter().map(Seen::of).collect();
         if self.spec.allow_daemons && !self.leftovers.is_empty() {
             self.relays
@@ -261,6 +264,11 @@ impl Holder for State {
         );
         // Whatever they ask for, we are already at it.
         while let Ok(Some(_)) = sys::next_signal(std::os::fd::AsFd::as_fd(&self.signals)) {}
+    }
+
+    /// The kernel says that this process has no child, and orphans would be its children.
+    fn nobody(&mut self) -> bool {
+        self.empty
     }
 
     fn kill_otherwise(&mut self) {
