@@ -28,6 +28,8 @@ pub enum Happening {
     Looked(Box<Look>),
     /// Ctrl+C was typed at the terminal and went to the program.
     Interrupt,
+    /// Ctrl+Z was typed at the terminal.
+    Suspend,
     /// There is no GPU, or it cannot be asked: why.
     NoGpu(String),
 }

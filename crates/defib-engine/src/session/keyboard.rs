@@ -14,6 +14,9 @@ use super::feeds::Happening;
 
 /// Ctrl+C as a byte.
 const INTERRUPT: u8 = 3;
+/// Ctrl+Z as a byte. The program leads an orphaned process group, in which the
+/// kernel ignores it: defib stops the program, and itself with it.
+const SUSPEND: u8 = 26;
 
 /// Copies the keyboard to the master until either goes away.
 pub(super) fn pump(master: OwnedFd, out: Sender<Happening>) {
@@ -28,12 +31,16 @@ pub(super) fn pump(master: OwnedFd, out: Sender<Happening>) {
             };
             // Where the program reads raw keys, Ctrl+C is just one of them.
             let interrupts = tcgetattr(&master).is_ok_and(|modes| modes.local_modes.contains(LocalModes::ISIG));
-            let count = if interrupts { keys[..length].iter().filter(|&&key| key == INTERRUPT).count() } else { 0 };
             if !write_all(&master, &keys[..length]) {
                 return;
             }
-            for _ in 0..count {
-                if out.send(Happening::Interrupt).is_err() {
+            for &key in keys[..length].iter().filter(|_| interrupts) {
+                let happening = match key {
+                    INTERRUPT => Happening::Interrupt,
+                    SUSPEND => Happening::Suspend,
+                    _ => continue,
+                };
+                if out.send(happening).is_err() {
                     return;
                 }
             }

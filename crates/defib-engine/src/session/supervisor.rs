@@ -1,0 +1,621 @@
+//! The session's main loop.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use defib_core::account;
+use defib_core::event::{Ending, Entry, Event, Sender as SignalSender};
+use defib_core::facts::Look;
+use defib_core::report::{OutcomeKind, Report};
+use defib_core::run::RunId;
+use defib_observe::{LookRequest, OomWatch, Sample};
+use defib_process::signals::{Received, Signals};
+use defib_process::{Clock, Journal, RawMode, Shim, ShimSpec, StartError, Terminal, set_window_size, window_size};
+use defib_store::{State, StateError};
+use rustix::termios::isatty;
+
+use super::feeds::{self, Happening};
+use super::keyboard;
+use super::patience::{Advice, Patience, Settings};
+use super::plan::{OnStall, Plan};
+use super::progress::ProgressReader;
+use crate::archive;
+
+/// Time a look may take while the program runs.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+/// Time the last look before an ending may take: evidence first, but not for ever.
+const LAST_LOOK_WITHIN: Duration = Duration::from_millis(1500);
+/// Grace for a stalled program: it was asked, and it cannot answer.
+const STALLED_GRACE_S: f64 = 2.0;
+/// A second Ctrl+C within this time ends the tree at once.
+const IMPATIENCE: Duration = Duration::from_secs(10);
+/// How long the shim may take to say that it is done, after it has closed its side.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
+const SIGCONT: i32 = 18;
+const SIGTSTP: i32 = 20;
+const SIGWINCH: i32 = 28;
+
+/// A run could not be supervised. Every text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The state folder.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The shim.
+    #[error("cannot start the run: {0}; `defib doctor` tells what this machine allows")]
+    Start(#[from] StartError),
+    /// Its journal.
+    #[error("cannot read back the run's journal in {}: {source}", folder.display())]
+    Journal {
+        /// Folder of the run.
+        folder: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Who hears of the run while it goes on.
+pub trait Audience {
+    /// Something worth saying now, one or more lines.
+    fn notice(&mut self, text: &str);
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its id.
+    pub run: RunId,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its report.
+    pub report: Report,
+    /// Everything that is in its journal.
+    pub entries: Vec<Entry>,
+    /// Exit status for `defib run`.
+    pub status: u8,
+}
+
+/// Supervises one run to its end and writes its report.
+///
+/// # Errors
+/// Where it cannot be started or its folder cannot be used; the program is not
+/// started then.
+pub fn supervise(
+    plan: &Plan,
+    state: &State,
+    signals: Signals,
+    audience: &mut dyn Audience,
+) -> Result<Finished, SessionError> {
+    let (sender, happenings) = channel();
+    feeds::signals(signals, sender.clone());
+    let mut restarts = 0;
+    loop {
+        let mut finished = attempt(plan, state, &sender, &happenings, audience, restarts)?;
+        let again = finished.report.outcome.kind == OutcomeKind::Stalled
+            && plan.on_stall == OnStall::Restart
+            && restarts < plan.restarts;
+        if !again {
+            return Ok(finished);
+        }
+        restarts += 1;
+        let cause = finished.report.causes.first().map_or("unknown", |cause| cause.id.as_str());
+        audience.notice(&format!("{} stalled ({cause}); starting it again ({restarts} of {})", finished.run, plan.restarts));
+        finished.entries.clear();
+    }
+}
+
+fn attempt(
+    plan: &Plan,
+    state: &State,
+    sender: &Sender<Happening>,
+    happenings: &Receiver<Happening>,
+    audience: &mut dyn Audience,
+    restart: u32,
+) -> Result<Finished, SessionError> {
+    let run = RunId::from_entropy(entropy());
+    let folder = state.create(&run)?;
+    let terminal = terminal(plan);
+    let spec = spec(plan, &run, &folder, terminal);
+    let kernel = OomWatch::start();
+    let (shim, events) = match Shim::start(&spec) {
+        Ok(started) => started,
+        Err(error) => {
+            // Nothing was run: an empty folder would only confuse.
+            let _ = std::fs::remove_dir_all(&folder);
+            return Err(error.into());
+        }
+    };
+    if restart > 0 {
+        let _ = shim.journal().append(Event::Restarted { number: restart });
+    }
+    feeds::shim(events, sender.clone());
+    let raw = terminal.filter(|terminal| terminal.stdin).and_then(|_| keys(&shim, sender));
+    let mut session = Session::new(plan, &folder, shim, spec.clock, sender.clone(), audience, raw);
+    session.watch(happenings);
+    session.close(&run, kernel, state)
+}
+
+fn entropy() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // The standard library seeds its hashers from the system's entropy.
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// Which of the three standard descriptors the program shall see as a terminal.
+fn terminal(plan: &Plan) -> Option<Terminal> {
+    let output = isatty(rustix::stdio::stdout());
+    let errors = isatty(rustix::stdio::stderr());
+    let input = isatty(rustix::stdio::stdin());
+    (plan.pty && output).then(|| Terminal {
+        stdin: input,
+        stdout: output,
+        stderr: errors,
+        size: window_size(rustix::stdio::stdout()).unwrap_or_default(),
+    })
+}
+
+fn spec(plan: &Plan, run: &RunId, folder: &Path, terminal: Option<Terminal>) -> ShimSpec {
+    let unset = |name: &str| std::env::var_os(name).is_none();
+    let mut set_env = Vec::new();
+    if plan.unbuffered && unset("PYTHONUNBUFFERED") {
+        set_env.push(("PYTHONUNBUFFERED".to_owned(), "1".to_owned()));
+    }
+    if plan.faulthandler && unset("PYTHONFAULTHANDLER") {
+        set_env.push(("PYTHONFAULTHANDLER".to_owned(), "1".to_owned()));
+    }
+    ShimSpec {
+        cwd: plan.cwd.clone(),
+        set_env,
+        version: plan.version.clone(),
+        terminal,
+        keep: plan.keep,
+        grace_s: plan.grace.map_or(10.0, |grace| grace.as_secs_f64()),
+        allow_daemons: plan.allow_daemons,
+        ..ShimSpec::new(run.clone(), plan.command.clone(), folder.to_owned())
+    }
+}
+
+/// Hands the keyboard to the program.
+fn keys(shim: &Shim, sender: &Sender<Happening>) -> Option<RawMode> {
+    let master = shim.pty_master().ok()??;
+    let raw = RawMode::enter(rustix::stdio::stdin()).ok()?;
+    keyboard::pump(master, sender.clone());
+    raw
+}
+
+/// A run in progress.
+struct Session<'a> {
+    plan: &'a Plan,
+    folder: &'a Path,
+    shim: Shim,
+    clock: Clock,
+    sender: Sender<Happening>,
+    audience: &'a mut dyn Audience,
+    raw: Option<RawMode>,
+    sampler: Option<Sender<()>>,
+    patience: Option<Patience>,
+    progress: ProgressReader,
+    output: std::collections::HashMap<defib_core::event::Stream, u64>,
+    root: i32,
+    pids: Vec<i32>,
+    last_heartbeat_s: f64,
+    interrupted: Option<Instant>,
+    ending: Option<Ending>,
+    exited: bool,
+    closed: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(
+        plan: &'a Plan,
+        folder: &'a Path,
+        shim: Shim,
+        clock: Clock,
+        sender: Sender<Happening>,
+        audience: &'a mut dyn Audience,
+        raw: Option<RawMode>,
+    ) -> Self {
+        Self {
+            plan,
+            folder,
+            shim,
+            clock,
+            sender,
+            audience,
+            raw,
+            sampler: None,
+            patience: None,
+            progress: ProgressReader::default(),
+            output: std::collections::HashMap::new(),
+            root: 0,
+            pids: Vec::new(),
+            last_heartbeat_s: 0.0,
+            interrupted: None,
+            ending: None,
+            exited: false,
+            closed: false,
+        }
+    }
+
+    fn now(&self) -> f64 {
+        self.clock.at_s()
+    }
+
+    fn write(&self, event: Event) {
+        // A full disk must not end a run that goes on well; the shim counts what it loses.
+        let _ = self.shim.journal().append(event);
+    }
+
+    /// Waits for happenings until the shim has closed.
+    fn watch(&mut self, happenings: &Receiver<Happening>) {
+        while !self.closed {
+            let now = self.now();
+            let next = self.patience.as_ref().map_or(now + 1.0, |patience| patience.next_time(now));
+            let next = self.next_limit(now).map_or(next, |limit| limit.min(next));
+            let wait = Duration::from_secs_f64((next - now).clamp(0.005, 1.0));
+            match happenings.recv_timeout(wait) {
+                Ok(happening) => self.happened(happening, happenings),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.ending.is_none() && !self.exited {
+                self.check_limits(happenings);
+                self.ask_patience(happenings);
+            }
+        }
+    }
+
+    fn happened(&mut self, happening: Happening, happenings: &Receiver<Happening>) {
+        match happening {
+            Happening::Told(entry) => self.told(&entry),
+            Happening::ShimClosed => self.closed = true,
+            Happening::Signal(received) => self.signal(received, happenings),
+            Happening::Sampled(sample) => self.sampled(*sample),
+            Happening::Looked(look) => self.looked(*look),
+            Happening::Interrupt => {
+                let sender = SignalSender { pid: 0, uid: 0, command: None };
+                self.write(Event::Signal { signal: SIGINT, sender: Some(sender), forwarded: true });
+                self.count_interrupt();
+            }
+            Happening::Suspend => self.suspend(),
+            Happening::NoGpu(why) => self.write(Event::Trouble { text: format!("no GPU is watched: {why}") }),
+        }
+    }
+
+    fn told(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Started { pid, .. } => self.started(*pid, entry.at_s),
+            Event::Output { stream, bytes } => {
+                self.output.insert(*stream, *bytes);
+                if let Some(patience) = &mut self.patience {
+                    patience.output(entry.at_s);
+                }
+            }
+            Event::Heartbeat => {
+                self.last_heartbeat_s = entry.at_s;
+                self.moved(entry.at_s);
+            }
+            Event::Stage { .. } | Event::Continued => self.moved(entry.at_s),
+            Event::Exited { .. } => {
+                self.exited = true;
+                self.sampler = None;
+            }
+            _ => {}
+        }
+    }
+
+    fn moved(&mut self, at_s: f64) {
+        if let Some(patience) = &mut self.patience {
+            patience.moved(at_s);
+        }
+    }
+
+    fn started(&mut self, pid: i32, at_s: f64) {
+        self.root = pid;
+        let limits = self.plan.limits;
+        let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
+        let settings = Settings {
+            stall_after_s: seconds(limits.stall_after),
+            first_output_s: seconds(limits.first_output),
+            timeout_s: seconds(limits.timeout),
+        };
+        self.patience = Some(Patience::new(settings, pid, self.shim.pid(), at_s));
+        self.last_heartbeat_s = at_s;
+        let short = limits.stall_after.is_some_and(|after| after < Duration::from_secs(4));
+        let every = if limits.memory.is_some() || short { 250 } else { 1000 };
+        let every = Duration::from_millis(every);
+        self.sampler = Some(feeds::sampler(self.shim.pid(), every, self.clock, self.sender.clone()));
+    }
+
+    fn sampled(&mut self, sample: Sample) {
+        let mut vitals = sample.vitals;
+        vitals.output_bytes = self.output.values().sum();
+        for process in &sample.processes {
+            if !self.pids.contains(&process.pid) && self.pids.len() < 100_000 {
+                self.pids.push(process.pid);
+            }
+        }
+        if let Some(progress) = self.progress.read(self.folder, vitals.output_bytes) {
+            self.write(progress);
+        }
+        if let Some(patience) = &mut self.patience {
+            patience.sampled(&vitals);
+        }
+        let used = vitals.pss_bytes.unwrap_or(vitals.rss_bytes);
+        self.write(Event::Sample(vitals));
+        if let Some(limit) = self.plan.limits.memory.filter(|&limit| used > limit && self.ending.is_none() && !self.exited) {
+            self.end(Ending::OverMemory { limit_bytes: limit, used_bytes: used }, None);
+        }
+    }
+
+    fn looked(&mut self, look: Look) {
+        self.write(Event::Look(look.clone()));
+        if let Some(patience) = &mut self.patience {
+            if look.processes.is_empty() {
+                patience.look_lost();
+            } else {
+                patience.looked(look);
+            }
+        }
+    }
+
+    /// The next of the user's limits, in seconds since the start.
+    fn next_limit(&self, now: f64) -> Option<f64> {
+        let limits = &self.plan.limits;
+        let first = limits.first_output.filter(|_| self.output.values().all(|&bytes| bytes == 0));
+        let heartbeat = limits.heartbeat.map(|limit| self.last_heartbeat_s + limit.as_secs_f64());
+        let times = [limits.timeout.map(|limit| limit.as_secs_f64()), first.map(|limit| limit.as_secs_f64()), heartbeat];
+        times.into_iter().flatten().filter(|_| self.ending.is_none()).map(|time| time.max(now)).reduce(f64::min)
+    }
+
+    fn check_limits(&mut self, happenings: &Receiver<Happening>) {
+        let Some(limit) = self.next_limit(self.now()) else { return };
+        let now = self.now();
+        if limit > now || self.root == 0 {
+            return;
+        }
+        let limits = &self.plan.limits;
+        let over = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64()).filter(|&limit| limit <= now);
+        let silent = self.output.values().all(|&bytes| bytes == 0);
+        let ending = if let Some(limit_s) = over(limits.timeout) {
+            Ending::TimedOut { limit_s }
+        } else if let Some(limit_s) = over(limits.first_output).filter(|_| silent) {
+            Ending::NoFirstOutput { limit_s }
+        } else {
+            let limit_s = limits.heartbeat.map_or(0.0, |limit| limit.as_secs_f64());
+            Ending::NoHeartbeat { limit_s }
+        };
+        self.last_look(happenings);
+        if !self.exited {
+            self.end(ending, None);
+        }
+    }
+
+    fn ask_patience(&mut self, happenings: &Receiver<Happening>) {
+        let now = self.now();
+        let Some(patience) = &mut self.patience else { return };
+        match patience.advise(now) {
+            Advice::Wait => {}
+            Advice::Look => feeds::look(self.plan.exe.clone(), self.request(false), LOOK_WITHIN, self.sender.clone()),
+            Advice::Stalled { quiet_s } => self.stalled(quiet_s, happenings),
+            Advice::Explain { .. } | Advice::PartStuck => self.explain(),
+        }
+    }
+
+    fn request(&self, locals: bool) -> LookRequest {
+        LookRequest {
+            root: self.shim.pid(),
+            include_root: false,
+            at_s: self.now(),
+            python: true,
+            locals,
+            others: true,
+            ..LookRequest::default()
+        }
+    }
+
+    /// Evidence first: one more look, with local variables.
+    fn last_look(&mut self, happenings: &Receiver<Happening>) {
+        let look = defib_observe::look_within(&self.plan.exe, &self.request(true), LAST_LOOK_WITHIN);
+        // What happened meanwhile must not be lost.
+        while let Ok(happening) = happenings.try_recv() {
+            if !matches!(happening, Happening::Looked(_)) {
+                self.happened(happening, happenings);
+            }
+        }
+        if !look.processes.is_empty() {
+            self.looked(look);
+        }
+    }
+
+    fn stalled(&mut self, quiet_s: f64, happenings: &Receiver<Happening>) {
+        if self.plan.on_stall == OnStall::Report {
+            if let Some(patience) = &mut self.patience {
+                patience.moved(self.clock.at_s());
+            }
+            self.explain();
+            return;
+        }
+        self.last_look(happenings);
+        // It moved in the last moment: then it was no stall.
+        let still = self.patience.as_ref().and_then(Patience::verdict);
+        let still = still.is_some_and(|verdict| verdict.grade >= defib_core::waits::Grade::Probable);
+        if still && !self.exited {
+            let grace = self.plan.grace.map_or(STALLED_GRACE_S, |grace| grace.as_secs_f64());
+            self.end(Ending::Stalled { quiet_s }, Some(grace));
+        }
+    }
+
+    /// Says what it waits for, and lets it go on.
+    fn explain(&mut self) {
+        let Ok(entries) = defib_process::read_journal(self.folder) else { return };
+        let report = account::report(&entries, archive::output(self.folder));
+        let Some(cause) = report.causes.first() else { return };
+        let mut text = format!("{} ({})", cause.explanation, cause.id);
+        if let Some(place) = &cause.place {
+            text.push_str(&format!("\n  at {}:{}", place.file, place.line));
+        }
+        text.push_str("\n  it goes on; Ctrl+C ends it, and --stall-after would have");
+        self.audience.notice(&text);
+        self.write(Event::Notice { text });
+    }
+
+    fn end(&mut self, ending: Ending, grace_s: Option<f64>) {
+        self.ending = Some(ending.clone());
+        match grace_s {
+            Some(grace_s) => self.shim.end_within(ending, grace_s),
+            None => self.shim.end(ending),
+        }
+    }
+
+    fn signal(&mut self, received: Received, happenings: &Receiver<Happening>) {
+        let signal = received.signal;
+        let sender = Some(received.sender);
+        match signal {
+            SIGWINCH => {
+                if let (Ok(Some(master)), Ok(size)) = (self.shim.pty_master(), window_size(rustix::stdio::stdout())) {
+                    let _ = set_window_size(master, size);
+                }
+            }
+            SIGTSTP => self.suspend(),
+            SIGCONT => {}
+            SIGINT => {
+                self.look_before_interrupt(happenings);
+                self.write(Event::Signal { signal, sender, forwarded: !self.exited });
+                self.shim.signal(SIGINT);
+                self.count_interrupt();
+            }
+            SIGTERM | SIGHUP => {
+                self.look_before_interrupt(happenings);
+                self.write(Event::Signal { signal, sender: sender.clone(), forwarded: !self.exited });
+                self.end(Ending::Cancelled { signal, sender }, None);
+            }
+            _ => {
+                self.write(Event::Signal { signal, sender, forwarded: !self.exited });
+                self.shim.signal(signal);
+            }
+        }
+    }
+
+    /// A person who gives up on a program that stands wants to know where.
+    fn look_before_interrupt(&mut self, happenings: &Receiver<Happening>) {
+        let now = self.now();
+        let quiet = self.patience.as_ref().map_or(0.0, |patience| patience.quiet_s(now));
+        if quiet > 2.0 && self.interrupted.is_none() && self.ending.is_none() && !self.exited {
+            self.last_look(happenings);
+        }
+    }
+
+    fn count_interrupt(&mut self) {
+        let again = self.interrupted.replace(Instant::now()).is_some_and(|first| first.elapsed() < IMPATIENCE);
+        if self.exited {
+            // Only the reader of the output is waited for: the user does not want to.
+            self.shim.end_now();
+        } else if again {
+            let sender = Some(SignalSender { pid: 0, uid: 0, command: None });
+            if self.ending.is_none() {
+                self.ending = Some(Ending::Cancelled { signal: SIGINT, sender: sender.clone() });
+                self.shim.end_within(Ending::Cancelled { signal: SIGINT, sender }, 0.0);
+            } else {
+                self.shim.end_now();
+            }
+        }
+    }
+
+    /// Ctrl+Z: stops the program, gives the terminal back, and stops as well.
+    fn suspend(&mut self) {
+        self.shim.signal(SIGTSTP);
+        if let Some(raw) = &mut self.raw {
+            let _ = raw.suspend();
+        }
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+        // Goes on here after SIGCONT.
+        if let Some(raw) = &mut self.raw {
+            let _ = raw.resume();
+        }
+        self.shim.signal(SIGCONT);
+        let now = self.now();
+        self.moved(now);
+    }
+
+    /// After the end: kernel facts, report, exit status.
+    fn close(mut self, run: &RunId, kernel: OomWatch, state: &State) -> Result<Finished, SessionError> {
+        self.sampler = None;
+        if let Ok(None) | Err(_) = self.shim.wait(Some(Instant::now() + self.farewell())) {
+            // With daemons allowed the shim stays behind; otherwise it hangs, and is ended.
+            if !self.plan.allow_daemons {
+                self.shim.sweep_after_loss(&[]);
+            }
+        } else if matches!(self.shim.wait(None), Ok(Some(waited)) if waited.signal.is_some()) {
+            self.write(Event::Trouble { text: "the shim was killed; its processes were ended by the supervisor".to_owned() });
+            self.shim.sweep_after_loss(&[]);
+        }
+        self.raw = None;
+        let read = |folder: &Path| {
+            defib_process::read_journal(folder).map_err(|source| SessionError::Journal { folder: folder.to_owned(), source })
+        };
+        let mut entries = read(self.folder)?;
+        if !ended_well(&entries) {
+            self.pids.push(self.root);
+            kernel_facts(kernel, &self.pids, self.shim.journal());
+            entries = read(self.folder)?;
+        }
+        let log = if ended_well(&entries) { defib_core::log::Log::default() } else { archive::output(self.folder) };
+        let report = account::report(&entries, log);
+        if let Err(error) = state.write_report(run, &report) {
+            self.audience.notice(&format!("the report could not be kept in {}: {error}", self.folder.display()));
+        }
+        let status = status(&entries, &report);
+        Ok(Finished { run: run.clone(), folder: self.folder.to_owned(), report, entries, status })
+    }
+
+    fn farewell(&self) -> Duration {
+        if self.plan.allow_daemons { Duration::from_millis(200) } else { FAREWELL }
+    }
+}
+
+fn ended_well(entries: &[Entry]) -> bool {
+    entries.iter().any(|entry| matches!(entry.event, Event::Exited { code: Some(0), .. }))
+        && !entries.iter().any(|entry| matches!(entry.event, Event::Ending(_)))
+}
+
+fn kernel_facts(kernel: OomWatch, pids: &[i32], journal: &Journal) {
+    let facts = kernel.finish(pids);
+    let _ = journal.append(Event::Kernel(facts));
+}
+
+/// Exit status of `defib run`, by the fixed interface.
+fn status(entries: &[Entry], report: &Report) -> u8 {
+    const ENOENT: i32 = 2;
+    let not_started = entries.iter().find_map(|entry| match &entry.event {
+        Event::NotStarted { errno, step, .. } => Some((*errno, step.clone())),
+        _ => None,
+    });
+    if let Some((errno, step)) = not_started {
+        return match (step.as_str(), errno) {
+            ("execute", ENOENT) => 127,
+            ("execute", _) => 126,
+            _ => 125,
+        };
+    }
+    let number = |code: i32| u8::try_from(code).unwrap_or(255);
+    let cancelled_by = entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::Ending(Ending::Cancelled { signal, .. }) => Some(*signal),
+        Event::Signal { signal: signal @ (SIGINT | SIGTERM | SIGHUP), .. } => Some(*signal),
+        _ => None,
+    });
+    match report.outcome.kind {
+        OutcomeKind::Stalled | OutcomeKind::TimedOut | OutcomeKind::OverMemory => 124,
+        OutcomeKind::Cancelled => number(128 + cancelled_by.unwrap_or(SIGTERM)),
+        _ => match (report.outcome.exit_code, report.outcome.signal) {
+            (Some(code), _) => number(code),
+            (None, Some(signal)) => number(128 + signal),
+            (None, None) => 125,
+        },
+    }
+}
