@@ -302,7 +302,15 @@ fn basics_within(exe: &Path, request: &LookRequest, end: Instant) -> Look {
                 request.careful.push(pid);
                 partial.processes = processes;
             }
-            Err((processes, None)) => partial.processes = processes,
+            Err((processes, None)) => {
+                // All were read; it came to a halt on what joins them.
+                if request.others && !processes.is_empty() {
+                    request.others = false;
+                    let why = "the search did not end in time".to_owned();
+                    denied.push(missing(request.root, "other ends", why));
+                }
+                partial.processes = processes;
+            }
         }
     }
     let why = "the look did not end within its deadline".to_owned();
@@ -327,7 +335,12 @@ fn one_basics(
         return Err((processes, None));
     };
     loop {
-        match probe.lines.recv_timeout(patience(end)) {
+        // What joins the processes comes last and without steps: it gets longer.
+        let joins = current.is_none() && !processes.is_empty();
+        match probe
+            .lines
+            .recv_timeout(patience(end) * if joins { 2 } else { 1 })
+        {
             Ok(Line::Begin(pid)) => current = Some(pid),
             Ok(Line::Process(process)) => {
                 current = None;

@@ -123,12 +123,7 @@ fn memory_facts(process: &mut Process, reader: &mut Reader) {
         .process(pid, "cmdline")
         .map(parse::strings)
         .unwrap_or_default();
-    let by_option = process
-        .command
-        .iter()
-        .skip(1)
-        .take_while(|word| word.starts_with('-'))
-        .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains('u'));
+    let by_option = process.python.is_some() && has_unbuffered_option(&process.command);
     process.unbuffered = match reader.process(pid, "environ") {
         _ if by_option => Some(true),
         Ok(environment) => Some(environment.split(|byte| *byte == 0).any(|variable| {
@@ -142,6 +137,22 @@ fn memory_facts(process: &mut Process, reader: &mut Reader) {
         let maps = reader.process(pid, "maps").unwrap_or_default();
         process.python = python::version_of_maps(maps);
     }
+}
+
+/// `-u` among the interpreter's own options, also joined with others (`-Bu`).
+fn has_unbuffered_option(command: &[String]) -> bool {
+    let options = command
+        .iter()
+        .skip(1)
+        .map_while(|word| word.strip_prefix('-'));
+    options
+        .take_while(|word| !word.starts_with('-'))
+        .any(|word| {
+            // What follows these letters is their argument.
+            word.chars()
+                .take_while(|letter| !"cmWX".contains(*letter))
+                .any(|letter| letter == 'u')
+        })
 }
 
 fn threads(process: &mut Process, around: &Around, reader: &mut Reader) -> std::io::Result<()> {
@@ -298,4 +309,19 @@ fn random_bytes(pid: i32) -> Option<[u8; 16]> {
         .find_map(|entry| (word(&entry[..8])? == libc::AT_RANDOM).then(|| word(&entry[8..]))?)?;
     let mut bytes = [0; 16];
     (sys::read_remote(pid, address, &mut bytes).ok()? == bytes.len()).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_unbuffered_option;
+
+    #[test]
+    fn only_the_interpreters_own_option_counts() {
+        let has = |line: &str| {
+            has_unbuffered_option(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        };
+        assert!(has("python -u a.py") && has("python -Bu a.py") && has("python -B -u a.py"));
+        assert!(!has("python a.py -u") && !has("python -munittest") && !has("python -m u"));
+        assert!(!has("python --useless") && !has("python"));
+    }
 }

@@ -15,10 +15,13 @@ use nvml_wrapper::enums::device::UsedGpuMemory;
 /// An answer older than this is not shown.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// Where process ids are sent and measures, or why there are none, come back.
+type Ends = (Sender<Vec<i32>>, Receiver<Result<Vec<GpuVitals>, String>>);
+
 /// Asks NVML without waiting for it.
 #[derive(Debug, Default)]
 pub(crate) struct GpuWatch {
-    ends: Option<(Sender<Vec<i32>>, Receiver<Result<Vec<GpuVitals>, String>>)>,
+    ends: Option<Ends>,
     asked: bool,
     latest: Option<(Vec<GpuVitals>, Instant)>,
     absent: Option<String>,
@@ -50,7 +53,7 @@ impl GpuWatch {
     }
 }
 
-fn start() -> (Sender<Vec<i32>>, Receiver<Result<Vec<GpuVitals>, String>>) {
+fn start() -> Ends {
     let (ask, asked) = mpsc::channel::<Vec<i32>>();
     let (answer, answers) = mpsc::channel();
     let body = move || {

@@ -208,6 +208,7 @@ fn another_users_process_is_refused_with_a_command() {
     }
     // The target belongs to root, the looker runs as nobody.
     let target = Program::python("import time\ntime.sleep(60)");
+    target.look_until(false, |look| look.processes.first().is_some_and(asleep));
     let folder = tempfile::tempdir().unwrap();
     let exe = folder.path().join("observe");
     std::fs::copy(probe_exe(), &exe).unwrap();
