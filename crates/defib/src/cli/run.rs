@@ -1,0 +1,309 @@
+//! `defib run`: supervise a command.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+use defib_core::account;
+use defib_core::report::Report;
+use defib_engine::archive;
+use defib_engine::session::{Audience, Finished, Limits, OnStall, Plan, supervise};
+use defib_process::Keep;
+use defib_process::signals::Signals;
+use defib_store::{Index, Retention, RunRow, State};
+
+use super::{own_binary, state};
+use crate::config::{self, Config};
+use crate::present::{self, style};
+use crate::units;
+
+/// Signals that are forwarded or acted upon: HUP, INT, QUIT, USR1, USR2, TERM, TSTP, CONT, WINCH.
+const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];
+/// Longest time that `--notify` may take.
+const NOTIFY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Supervise a command: hold its processes, keep its output, explain its end
+///
+/// The program's own output passes through untouched; the report goes to standard
+/// error. Exit status: the program's own; 128+n if a signal ended it; 124 if defib
+/// ended it; 130 after Ctrl+C; 125 if defib itself failed; 126/127 if the command
+/// could not be executed or was not found.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Write the report as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Print the report as JSON instead of text (on standard error)
+    #[arg(long)]
+    json: bool,
+    /// End it when nothing has moved for so long and nothing can [default: 30s, proved stalls only]
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "DEFIB_STALL_AFTER")]
+    stall_after: Option<Duration>,
+    /// End it when it has printed nothing after so long
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "DEFIB_FIRST_OUTPUT")]
+    first_output: Option<Duration>,
+    /// End it after so long in any case
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "DEFIB_TIMEOUT")]
+    timeout: Option<Duration>,
+    /// End it when no heartbeat (sd_notify WATCHDOG=1) has come for so long
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    heartbeat: Option<Duration>,
+    /// End it when all its processes together use more memory
+    #[arg(long, value_name = "SIZE", value_parser = units::size, env = "DEFIB_MEMORY")]
+    memory: Option<u64>,
+    /// Time between the request to end and the kill [default: 10s, 2s for a stalled program]
+    #[arg(long, value_name = "DURATION", value_parser = units::duration)]
+    grace: Option<Duration>,
+    /// What to do when it is stalled [default: stop]
+    #[arg(long, value_enum)]
+    on_stall: Option<OnStallFlag>,
+    /// How often a stalled run is started again with --on-stall restart [default: 1]
+    #[arg(long, value_name = "N")]
+    restarts: Option<u32>,
+    /// Keep at most so much output, beginning and end, or `all` [default: 256MiB]
+    #[arg(long, value_name = "SIZE|all", value_parser = keep)]
+    keep_output: Option<Keep>,
+    /// Leave processes alone that outlive the program
+    #[arg(long)]
+    allow_daemons: bool,
+    /// Run this shell command with the report on its standard input when the run ends badly
+    #[arg(long, value_name = "CMD")]
+    notify: Option<String>,
+    /// Give the program pipes even on a terminal
+    #[arg(long)]
+    no_pty: bool,
+    /// Do not set PYTHONUNBUFFERED for the program
+    #[arg(long)]
+    no_unbuffered: bool,
+    /// Do not set PYTHONFAULTHANDLER for the program
+    #[arg(long)]
+    no_faulthandler: bool,
+    /// Print nothing of defib's own
+    #[arg(short, long)]
+    quiet: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum OnStallFlag {
+    /// End the run
+    Stop,
+    /// Say so and let it go on
+    Report,
+    /// End it and start it again
+    Restart,
+}
+
+impl From<OnStallFlag> for OnStall {
+    fn from(flag: OnStallFlag) -> Self {
+        match flag {
+            OnStallFlag::Stop => Self::Stop,
+            OnStallFlag::Report => Self::Report,
+            OnStallFlag::Restart => Self::Restart,
+        }
+    }
+}
+
+fn keep(text: &str) -> Result<Keep, String> {
+    if text == "all" { Ok(Keep::All) } else { units::size(text).map(|bytes| Keep::Budget { bytes }) }
+}
+
+/// Says notices on standard error.
+struct OnStderr {
+    quiet: bool,
+}
+
+impl Audience for OnStderr {
+    fn notice(&mut self, text: &str) {
+        if !self.quiet {
+            // In raw mode a line end needs its carriage return; elsewhere it does no harm.
+            let end = if rustix::termios::isatty(rustix::stdio::stderr()) { "\r\n" } else { "\n" };
+            let text = text.replace('\n', end);
+            let _ = write!(anstream::stderr(), "{}defib:{:#} {text}{end}", style::NOTE, style::NOTE);
+        }
+    }
+}
+
+impl Run {
+    pub(super) fn execute(mut self) -> anyhow::Result<ExitCode> {
+        let config = config::load()?;
+        self.fill_in(&config)?;
+        let report = self.report.clone();
+        if let Some(file) = &report {
+            // Found out before the program runs, not after hours.
+            std::fs::OpenOptions::new().append(true).create(true).open(file)
+                .with_context(|| format!("cannot write the report to {}", file.display()))?;
+        }
+        let state = state()?;
+        let signals = Signals::block(&SIGNALS).context("cannot receive signals")?;
+        let housekeeping = Housekeeping::start(&state, &config)?;
+        let finished = supervise(&self.plan()?, &state, signals, &mut OnStderr { quiet: self.quiet })?;
+        housekeeping.finish(&state, &finished);
+        self.tell(&finished)?;
+        Ok(ExitCode::from(finished.status))
+    }
+
+    /// Takes from the configuration what no flag says.
+    fn fill_in(&mut self, config: &Config) -> anyhow::Result<()> {
+        let run = &config.run;
+        let wrong = |key: &'static str| move |error: String| anyhow!("{key} in defib.toml: {error}");
+        let duration = |flag: &mut Option<Duration>, key: &'static str, value: &Option<String>| {
+            if let (None, Some(text)) = (&flag, value) {
+                *flag = Some(units::duration(text).map_err(wrong(key))?);
+            }
+            anyhow::Ok(())
+        };
+        duration(&mut self.stall_after, "stall-after", &run.stall_after)?;
+        duration(&mut self.first_output, "first-output", &run.first_output)?;
+        duration(&mut self.timeout, "timeout", &run.timeout)?;
+        duration(&mut self.heartbeat, "heartbeat", &run.heartbeat)?;
+        duration(&mut self.grace, "grace", &run.grace)?;
+        if let (None, Some(text)) = (self.memory, &run.memory) {
+            self.memory = Some(units::size(text).map_err(wrong("memory"))?);
+        }
+        if let (None, Some(text)) = (self.keep_output, &config.keep.output) {
+            self.keep_output = Some(keep(text).map_err(wrong("output"))?);
+        }
+        if let (None, Some(text)) = (self.on_stall, &run.on_stall) {
+            self.on_stall = Some(OnStallFlag::from_str(text, true).map_err(wrong("on-stall"))?);
+        }
+        self.restarts = self.restarts.or(run.restarts);
+        self.notify = self.notify.take().or_else(|| run.notify.clone());
+        Ok(())
+    }
+
+    fn plan(&self) -> anyhow::Result<Plan> {
+        let cwd = std::env::current_dir().context("the working directory is gone; change to one that exists")?;
+        Ok(Plan {
+            command: self.command.clone(),
+            cwd,
+            limits: Limits {
+                stall_after: self.stall_after,
+                first_output: self.first_output,
+                timeout: self.timeout,
+                heartbeat: self.heartbeat,
+                memory: self.memory,
+            },
+            on_stall: self.on_stall.map_or(OnStall::Stop, OnStall::from),
+            restarts: self.restarts.unwrap_or(1),
+            grace: self.grace,
+            keep: self.keep_output.unwrap_or_default(),
+            allow_daemons: self.allow_daemons,
+            pty: !self.no_pty,
+            unbuffered: !self.no_unbuffered,
+            faulthandler: !self.no_faulthandler,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            exe: own_binary()?,
+        })
+    }
+
+    fn tell(&self, finished: &Finished) -> anyhow::Result<()> {
+        let report = &finished.report;
+        if let Some(file) = &self.report {
+            let text = serde_json::to_vec_pretty(report)?;
+            std::fs::write(file, text).with_context(|| format!("cannot write the report to {}", file.display()))?;
+        }
+        if self.json {
+            let _ = writeln!(std::io::stderr(), "{}", serde_json::to_string_pretty(report)?);
+        } else if !self.quiet && present::worth_showing(report) {
+            let _ = anstream::stderr().write_all(present::report(report, &present::Sources::of(&finished.entries)).as_bytes());
+        }
+        if let Some(notify) = self.notify.as_ref().filter(|_| !report.outcome.healthy) {
+            call(notify, report);
+        }
+        Ok(())
+    }
+}
+
+/// Runs the notify command with the report, for a bounded time.
+fn call(notify: &str, report: &Report) {
+    let started = Command::new("sh")
+        .args(["-c", notify])
+        .env("DEFIB_RUN_ID", &report.run.id)
+        .env("DEFIB_OUTCOME", report.outcome.kind.name())
+        .env("DEFIB_CAUSE", report.causes.first().map_or("", |cause| cause.id.as_str()))
+        .stdin(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else { return };
+    let text = serde_json::to_vec(report).unwrap_or_default();
+    let input = child.stdin.take();
+    std::thread::spawn(move || input.map(|mut input| input.write_all(&text)));
+    let deadline = Instant::now() + NOTIFY_WITHIN;
+    while Instant::now() < deadline {
+        if let Ok(Some(_)) | Err(_) = child.try_wait() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    anstream::eprintln!("defib: --notify was ended after {} s", NOTIFY_WITHIN.as_secs());
+}
+
+/// What is done beside the run: what earlier runs left, and the budget of folders.
+struct Housekeeping {
+    retention: Retention,
+}
+
+impl Housekeeping {
+    fn start(state: &State, config: &Config) -> anyhow::Result<Self> {
+        let mut retention = Retention::default();
+        if let Some(text) = &config.keep.runs {
+            retention.bytes = units::size(text).map_err(|error| anyhow!("runs in defib.toml: {error}"))?;
+        }
+        if let Some(text) = &config.keep.age {
+            retention.age = units::duration(text).map_err(|error| anyhow!("age in defib.toml: {error}"))?;
+        }
+        sweep(state);
+        Ok(Self { retention })
+    }
+
+    /// Enters the run into the index and keeps the folders within their budget.
+    fn finish(self, state: &State, finished: &Finished) {
+        // The index is a cache: `defib runs` reads the folders where it lacks a row.
+        if let Ok(index) = Index::open(state.root()) {
+            let _ = index.put(&row(finished));
+            // Rarely, and never in the way of a short run.
+            if finished.report.run.wall_s > 1.0 || finished.run.as_str().ends_with('0') {
+                let swept = self.retention.sweep(state, SystemTime::now(), archive::is_running);
+                for run in swept.map(|swept| swept.runs).unwrap_or_default() {
+                    let _ = index.remove(run.as_str());
+                }
+            }
+        }
+    }
+}
+
+/// Ends what an earlier run left when its supervisor and its shim were killed.
+fn sweep(state: &State) {
+    if let Ok(orphans) = defib_process::sweep::orphans(&state.runs())
+        && !orphans.is_empty()
+    {
+        let left = defib_process::sweep::end(&orphans, Duration::from_secs(1));
+        let ended = orphans.len() - left.len();
+        anstream::eprintln!("{}defib:{:#} ended {ended} processes that an earlier run had left", style::NOTE, style::NOTE);
+    }
+}
+
+fn row(finished: &Finished) -> RunRow {
+    let header = account::header(&finished.entries);
+    let report = &finished.report;
+    let started_ms = i64::try_from(header.started_ms).unwrap_or(0);
+    #[expect(clippy::cast_possible_truncation, reason = "a run lasts less than 2^63 ms")]
+    let ended_ms = started_ms + (report.run.wall_s * 1000.0) as i64;
+    RunRow {
+        id: finished.run.to_string(),
+        command: serde_json::to_string(&report.run.command).unwrap_or_default(),
+        cwd: report.run.cwd.clone(),
+        started_ms,
+        ended_ms: Some(ended_ms),
+        outcome: report.outcome.kind.name().to_owned(),
+        cause: report.causes.first().map(|cause| cause.id.clone()),
+        healthy: report.outcome.healthy,
+    }
+}

@@ -1,0 +1,117 @@
+//! `defib runs`: list runs, newest first.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Args;
+use defib_core::account;
+use defib_core::telling;
+use defib_engine::archive;
+use defib_store::{Index, RunRow, State};
+use serde_json::json;
+
+use super::state;
+use crate::present::style;
+
+/// List runs, newest first
+#[derive(Debug, Args)]
+pub(super) struct Runs {
+    /// Show at most so many
+    #[arg(short = 'n', long, default_value_t = 20)]
+    most: usize,
+    /// Only those that did not end well
+    #[arg(long)]
+    failed: bool,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Runs {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        let state = state()?;
+        let mut rows = rows(&state)?;
+        rows.retain(|row| !self.failed || !row.healthy);
+        rows.truncate(self.most);
+        if self.json {
+            let rows: Vec<_> = rows.iter().map(as_json).collect();
+            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&rows)?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut out = anstream::stdout();
+        if rows.is_empty() {
+            writeln!(out, "no runs yet: defib run -- COMMAND starts one")?;
+        }
+        for row in &rows {
+            writeln!(out, "{}", line(row))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Rows of the index, completed from the folders: a run that goes on, or whose
+/// supervisor was killed, has no row yet.
+fn rows(state: &State) -> anyhow::Result<Vec<RunRow>> {
+    let index = Index::open(state.root()).ok();
+    let mut rows = Vec::new();
+    for run in state.ids()? {
+        let known = index.as_ref().and_then(|index| index.get(run.as_str()).ok().flatten());
+        let row = match known {
+            Some(row) if row.ended_ms.is_some() => Some(row),
+            _ => read(state, &run),
+        };
+        rows.extend(row);
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.started_ms));
+    Ok(rows)
+}
+
+fn read(state: &State, run: &defib_core::run::RunId) -> Option<RunRow> {
+    let entries = archive::journal(state, run).ok()?;
+    let header = account::header(&entries);
+    if header.id.is_empty() {
+        return None;
+    }
+    let running = archive::is_running(&state.folder(run));
+    let report = if running { None } else { archive::report(state, run).ok() };
+    let started_ms = i64::try_from(header.started_ms).unwrap_or(0);
+    #[expect(clippy::cast_possible_truncation, reason = "a run lasts less than 2^63 ms")]
+    let ended_ms = (!running).then_some(started_ms + (header.wall_s * 1000.0) as i64);
+    Some(RunRow {
+        id: run.to_string(),
+        command: serde_json::to_string(&header.command).ok()?,
+        cwd: header.cwd,
+        started_ms,
+        ended_ms,
+        outcome: report.as_ref().map_or("running", |report| report.outcome.kind.name()).to_owned(),
+        cause: report.as_ref().and_then(|report| Some(report.causes.first()?.id.clone())),
+        healthy: report.is_none_or(|report| report.outcome.healthy),
+    })
+}
+
+fn command(row: &RunRow) -> Vec<String> {
+    serde_json::from_str(&row.command).unwrap_or_default()
+}
+
+fn as_json(row: &RunRow) -> serde_json::Value {
+    let started = u64::try_from(row.started_ms).ok().and_then(|ms| account::timestamp(ms, 0.0));
+    let ended = row.ended_ms.and_then(|ms| u64::try_from(ms).ok()).and_then(|ms| account::timestamp(ms, 0.0));
+    json!({
+        "id": row.id, "command": command(row), "cwd": row.cwd, "started": started, "ended": ended,
+        "outcome": row.outcome, "cause": row.cause, "healthy": row.healthy,
+    })
+}
+
+fn line(row: &RunRow) -> String {
+    let mark = match (row.outcome.as_str(), row.healthy) {
+        ("running", _) => format!("{}▶{:#}", style::NOTE, style::NOTE),
+        (_, true) => format!("{}✔{:#}", style::GOOD, style::GOOD),
+        (_, false) => format!("{}✖{:#}", style::BAD, style::BAD),
+    };
+    let started = u64::try_from(row.started_ms).ok().and_then(|ms| account::timestamp(ms / 1000 * 1000, 0.0)).unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    let lasted = row.ended_ms.map_or_else(String::new, |ended| telling::seconds((ended - row.started_ms) as f64 / 1000.0));
+    let cause = row.cause.as_ref().map(|cause| format!(" {cause}")).unwrap_or_default();
+    let what = telling::cut(&command(row).join(" "), 60);
+    format!("{mark} {:<9} {started:<20} {lasted:>11}  {:<11}{cause:<24}  {what}", row.id, row.outcome)
+}

@@ -1,0 +1,31 @@
+//! `defib schema`: the JSON Schema of what defib writes.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use defib_core::report::Report;
+
+/// Print the JSON Schema of a document that defib writes
+#[derive(Debug, Args)]
+pub(super) struct Schema {
+    /// Which document
+    #[arg(value_enum)]
+    document: Document,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Document {
+    /// The report of a run (`--report`, `why --json`, `show --json`)
+    Report,
+}
+
+impl Schema {
+    pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
+        let schema = match self.document {
+            Document::Report => schemars::schema_for!(Report),
+        };
+        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&schema)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

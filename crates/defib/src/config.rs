@@ -1,0 +1,84 @@
+//! `defib.toml`: the user's own defaults. Flags win over it.
+//!
+//! Looked for in the working directory, then in the XDG configuration folder.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde::Deserialize;
+
+/// Name of the file.
+const FILE: &str = "defib.toml";
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct Config {
+    /// `[run]`: defaults of `defib run`.
+    pub(crate) run: RunDefaults,
+    /// `[keep]`: how much is kept, and how long.
+    pub(crate) keep: KeepDefaults,
+}
+
+/// Values are written as on the command line.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct RunDefaults {
+    pub(crate) stall_after: Option<String>,
+    pub(crate) first_output: Option<String>,
+    pub(crate) timeout: Option<String>,
+    pub(crate) heartbeat: Option<String>,
+    pub(crate) memory: Option<String>,
+    pub(crate) grace: Option<String>,
+    pub(crate) on_stall: Option<String>,
+    pub(crate) restarts: Option<u32>,
+    pub(crate) notify: Option<String>,
+}
+
+/// Budgets.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct KeepDefaults {
+    /// Output of one run, beginning and end.
+    pub(crate) output: Option<String>,
+    /// All run folders together.
+    pub(crate) runs: Option<String>,
+    /// Longest time a finished run is kept.
+    pub(crate) age: Option<String>,
+}
+
+/// Reads the first file found, or the defaults.
+///
+/// # Errors
+/// Where a file is there and cannot be read or understood.
+pub(crate) fn load() -> anyhow::Result<Config> {
+    let mut places = vec![PathBuf::from(FILE)];
+    let folder = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from);
+    let folder = folder.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".config")));
+    places.extend(folder.map(|folder| folder.join("defib").join(FILE)));
+    for place in places {
+        match std::fs::read_to_string(&place) {
+            Ok(text) => return parse(&text).with_context(|| format!("in {}", place.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => bail!("cannot read {}: {error}", place.display()),
+        }
+    }
+    Ok(Config::default())
+}
+
+fn parse(text: &str) -> anyhow::Result<Config> {
+    Ok(toml::from_str(text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_named_like_flags_and_unknown_ones_are_refused() {
+        let config = parse("[run]\nstall-after = \"10s\"\n[keep]\nage = \"7d\"\n").unwrap();
+        assert_eq!(config.run.stall_after.as_deref(), Some("10s"));
+        let error = parse("[run]\nstal-after = \"10s\"\n").unwrap_err().to_string();
+        assert!(error.contains("stal-after") && error.contains("stall-after"), "{error}");
+    }
+}

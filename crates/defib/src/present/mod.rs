@@ -1,0 +1,25 @@
+//! How reports look: on a terminal, and as a page.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use defib_core::report::Report;
+
+mod report;
+mod sources;
+mod stacks;
+pub(crate) mod style;
+
+pub(crate) use report::{hidden, report, worth_showing};
+pub(crate) use sources::Sources;
+pub(crate) use stacks::stacks;
+
+/// Prints a report on standard output.
+pub(crate) fn print(report: &Report, sources: &Sources, json: bool) -> anyhow::Result<ExitCode> {
+    if json {
+        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(report)?)?;
+    } else {
+        write!(anstream::stdout(), "{}", self::report(report, sources))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

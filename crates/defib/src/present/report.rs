@@ -1,0 +1,193 @@
+//! The report on a terminal: one sentence, the proof, the line, the way out.
+
+use std::fmt::Write as _;
+
+use defib_core::facts::Denied;
+use defib_core::report::{Evidence, NextStep, OutcomeKind, Place, RankedCause, Report};
+use defib_core::telling::{base_name, seconds, short_command, signal_name};
+
+use super::sources::Sources;
+use super::style::{BAD, DIM, GOOD, NOTE, STRONG, WARN};
+
+/// Further causes shown after the first.
+const OTHERS: usize = 3;
+
+/// A run that ended well and left nothing is not worth a word.
+pub(crate) fn worth_showing(report: &Report) -> bool {
+    !report.outcome.healthy || !report.leftovers.is_empty() || report.actions.iter().any(|action| action.did.contains("not kept"))
+}
+
+/// The report as text with colours.
+pub(crate) fn report(report: &Report, sources: &Sources) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "\n{}", headline(report));
+    let mut causes = report.causes.iter();
+    if let Some(first) = causes.next() {
+        cause(&mut text, report, first);
+        place(&mut text, report, first, sources);
+        steps(&mut text, &first.next_steps);
+        for other in causes.take(OTHERS) {
+            let _ = writeln!(text, "\n  {STRONG}also {}{STRONG:#}, {}: {}", other.id, weight(other), other.explanation);
+        }
+    }
+    noise(&mut text, report);
+    footer(&mut text, report);
+    text
+}
+
+/// One sentence, with the outcome and time behind it.
+fn headline(report: &Report) -> String {
+    let (mark, style) = match (report.outcome.healthy, report.outcome.kind) {
+        (true, OutcomeKind::Running | OutcomeKind::Idle) => ("▶", NOTE),
+        (true, _) => ("✔", GOOD),
+        (false, OutcomeKind::Cancelled) => ("■", WARN),
+        (false, _) => ("✖", BAD),
+    };
+    let name = short_command(&report.run.command);
+    let sentence = match report.causes.first() {
+        Some(cause) => cause.explanation.clone(),
+        None => plain_sentence(report, &name),
+    };
+    format!("{style}{mark} {sentence}{style:#}\n  {DIM}{}{DIM:#}", ending(report, &name))
+}
+
+fn plain_sentence(report: &Report, name: &str) -> String {
+    match report.outcome.kind {
+        OutcomeKind::Completed => format!("{name} ended well"),
+        OutcomeKind::Running => format!("{name} runs, and nothing stands in its way"),
+        OutcomeKind::Idle => format!("{name} is idle: it waits for somebody outside, as servers and daemons do"),
+        kind => format!("{name}: {}", kind.name()),
+    }
+}
+
+/// `track.py · stalled · exit 124 · 9.2 s`
+fn ending(report: &Report, name: &str) -> String {
+    let mut parts = vec![name.to_owned(), report.outcome.kind.name().to_owned()];
+    parts.extend(report.outcome.exit_code.map(|code| format!("exit {code}")));
+    parts.extend(report.outcome.signal.map(signal_name));
+    parts.extend(report.outcome.stage.clone());
+    if report.run.wall_s > 0.0 && report.run.started.is_some() {
+        parts.push(seconds(report.run.wall_s));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join(" · ")
+}
+
+fn weight(cause: &RankedCause) -> String {
+    if cause.proved { "proved".to_owned() } else { format!("{:.0} %", cause.probability * 100.0) }
+}
+
+fn cause(text: &mut String, report: &Report, cause: &RankedCause) {
+    let _ = writeln!(text, "\n  {STRONG}{}{STRONG:#}, {}", cause.id, weight(cause));
+    for id in &cause.evidence {
+        if let Some(evidence) = report.evidence.iter().find(|evidence| &evidence.id == id && !evidence.noise) {
+            let _ = writeln!(text, "  {}", fact(evidence));
+        }
+    }
+}
+
+fn fact(evidence: &Evidence) -> String {
+    let mut lines = evidence.says.lines();
+    let mut text = format!("{DIM}·{DIM:#} {}", lines.next().unwrap_or_default());
+    for line in lines.take(4) {
+        let _ = write!(text, "\n    {line}");
+    }
+    text
+}
+
+/// The line that must change, and the ones the evidence names besides.
+fn place(text: &mut String, report: &Report, cause: &RankedCause, sources: &Sources) {
+    let Some(place) = &cause.place else { return };
+    let function = place.function.as_ref().map(|function| format!("  {DIM}{function}{DIM:#}")).unwrap_or_default();
+    let _ = writeln!(text, "\n    {STRONG}{}:{}{STRONG:#}{function}{}", shown(report, &place.file), place.line, stuck_elsewhere(report, cause, place));
+    let first = place.line.saturating_sub(2).max(1);
+    let width = (place.line + 1).to_string().len();
+    for number in first..=place.line + 1 {
+        let Some(line) = sources.line(&place.file, number) else { continue };
+        let line = line.trim_end();
+        if line.trim().is_empty() && number != place.line {
+            continue;
+        }
+        if number == place.line {
+            let _ = writeln!(text, "  {BAD}›{BAD:#} {number:>width$} │ {STRONG}{line}{STRONG:#}");
+        } else {
+            let _ = writeln!(text, "    {DIM}{number:>width$} │ {line}{DIM:#}");
+        }
+    }
+}
+
+/// Other lines of the user's that the evidence points at: `stuck: track.py:58 main`.
+fn stuck_elsewhere(report: &Report, cause: &RankedCause, place: &Place) -> String {
+    let own = format!("{}:{}", base_name(&place.file), place.line);
+    let evidence = report.evidence.iter().filter(|evidence| cause.evidence.contains(&evidence.id) && evidence.source == "stack");
+    let other = evidence.filter_map(|evidence| evidence.says.strip_prefix("it writes at ")).find(|at| !at.starts_with(&own));
+    other.map(|at| format!("      {DIM}stuck:{DIM:#} {at}")).unwrap_or_default()
+}
+
+/// A path as short as it can be from where the program ran.
+fn shown<'a>(report: &Report, file: &'a str) -> &'a str {
+    let inside = file.strip_prefix(report.run.cwd.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    inside.unwrap_or(file)
+}
+
+fn steps(text: &mut String, steps: &[NextStep]) {
+    for (number, step) in steps.iter().enumerate() {
+        let label = if number == 0 { "\n  next  " } else { "        " };
+        match &step.command {
+            Some(command) => {
+                let _ = writeln!(text, "{label}{}:  {STRONG}{}{STRONG:#}", step.say, pasteable(command));
+            }
+            None => {
+                let _ = writeln!(text, "{label}{}", step.say);
+            }
+        }
+    }
+}
+
+/// A command as a shell takes it; a single word is code and stays as it is.
+fn pasteable(command: &[String]) -> String {
+    let quoted = |word: &String| {
+        let plain = word.chars().all(|part| part.is_ascii_alphanumeric() || "-_./=:,+@%".contains(part));
+        if plain && !word.is_empty() { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    };
+    match command {
+        [code] => code.clone(),
+        words => words.iter().map(quoted).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn noise(text: &mut String, report: &Report) {
+    for evidence in report.evidence.iter().filter(|evidence| evidence.noise) {
+        let _ = writeln!(text, "\n  {DIM}not the cause: {}{DIM:#}", evidence.says);
+    }
+}
+
+/// What was ended, what is left, where the files are.
+fn footer(text: &mut String, report: &Report) {
+    let did = |part: &'static str| report.actions.iter().filter(move |action| action.did.contains(part));
+    let mut said = Vec::new();
+    for action in did("leftover").chain(did("daemon")).chain(did("could not end")).chain(did("not kept")).chain(did("shim")) {
+        let _ = writeln!(text, "\n  {}", action.did);
+    }
+    said.extend(report.actions.iter().find(|action| action.did.starts_with("ended ") && action.did.contains(" in ")).map(|action| action.did.clone()));
+    for leftover in report.leftovers.iter().filter(|leftover| leftover.fate == "survives") {
+        let _ = writeln!(text, "\n  {BAD}left:{BAD:#} pid {} {} (state {}, in {})", leftover.pid, leftover.command, leftover.state, leftover.wchan);
+    }
+    if report.run.started.is_some() {
+        said.push("output kept".to_owned());
+        said.push(format!("defib show {} [--html report.html]", report.run.id));
+    }
+    if !said.is_empty() {
+        let _ = writeln!(text, "\n  {DIM}{}{DIM:#}", said.join(" · "));
+    }
+}
+
+/// What could not be read, and the command that would show it.
+pub(crate) fn hidden(hidden: &[Denied]) -> String {
+    let mut text = String::new();
+    for denied in hidden.iter().take(8) {
+        let command = denied.command.as_ref().map(|command| format!("; to see them: {STRONG}{}{STRONG:#}", pasteable(command))).unwrap_or_default();
+        let _ = writeln!(text, "  {WARN}hidden:{WARN:#} {} of pid {} ({}){command}", denied.what, denied.pid, denied.why);
+    }
+    text
+}
