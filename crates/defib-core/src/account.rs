@@ -92,8 +92,8 @@ fn note(case: &mut Case, lives: &mut Lives, entry: &Entry) {
         Event::StreamEnded { stream, bytes, .. } => case.output_bytes = lives.count(*stream, *bytes),
         Event::Stage { name } => case.stage = Some(name.clone()),
         Event::Progress { done, total, .. } => case.progress = Some((*done, *total, entry.at_s)),
-        Event::Sample(vitals) => case.vitals.push(vitals.clone()),
-        Event::Look(look) => case.looks.push(look.clone()),
+        Event::Sample { vitals } => case.vitals.push(vitals.clone()),
+        Event::Look { look } => case.looks.push(look.clone()),
         Event::Signal { signal, sender, .. } => {
             case.signals.push(SignalSeen { at_s: entry.at_s, signal: *signal, sender: sender.clone() });
         }
@@ -266,7 +266,7 @@ fn actions(entries: &[Entry]) -> Vec<Action> {
     let mut actions = Vec::new();
     let mut looks = Vec::new();
     for entry in entries {
-        if let Event::Look(look) = &entry.event {
+        if let Event::Look { look } = &entry.event {
             looks.push(look.at_s);
         }
         if let Some(did) = action(&entry.event) {

@@ -184,9 +184,15 @@ pub enum Event {
         text: String,
     },
     /// Vital signs.
-    Sample(Vitals),
+    Sample {
+        /// The signs.
+        vitals: Vitals,
+    },
     /// A look at the tree.
-    Look(Look),
+    Look {
+        /// The look.
+        look: Look,
+    },
     /// A signal arrived at defib.
     Signal {
         /// Number.
@@ -269,4 +275,64 @@ pub enum Fate {
     Survives,
     /// It was left alone as asked (`--allow-daemons`).
     Allowed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> Vec<Event> {
+        let sender = Sender { pid: 7, uid: 1000, command: Some("bash".into()) };
+        vec![
+            Event::Run {
+                schema: JOURNAL_VERSION,
+                run: "r1".parse().unwrap(),
+                command: vec!["python3".into(), "track.py".into()],
+                cwd: "/home/u".into(),
+                started_ms: 1_700_000_000_000,
+                pty: false,
+                version: "0.1.0".into(),
+            },
+            Event::Shim { pid: 10, start_ticks: 99, boot_id: "b".into() },
+            Event::Started { pid: 11, start_ticks: 100 },
+            Event::NotStarted { errno: 2, step: "execute".into(), path: "/x".into() },
+            Event::Output { stream: Stream::Stderr, bytes: 12 },
+            Event::StreamEnded { stream: Stream::Stdout, bytes: 9, not_kept: 1, reason: None, reader_gone: true },
+            Event::Stage { name: "ready".into() },
+            Event::Heartbeat,
+            Event::Progress { done: 4.0, total: Some(10.0), text: "4/10".into() },
+            Event::Sample { vitals: Vitals { at_s: 1.0, ..Vitals::default() } },
+            Event::Look { look: Look { at_s: 2.0, ..Look::default() } },
+            Event::Signal { signal: 2, sender: Some(sender.clone()), forwarded: true },
+            Event::Stopped { signal: 20 },
+            Event::Continued,
+            Event::Notice { text: "x".into() },
+            Event::Ending(Ending::Stalled { quiet_s: 5.0 }),
+            Event::Ending(Ending::Cancelled { signal: 15, sender: Some(sender) }),
+            Event::Exited { code: None, signal: Some(9), core: false, max_rss_bytes: 1, cpu_s: 0.5 },
+            Event::Leftover { pid: 1, command: "c".into(), state: "D".into(), wchan: "w".into(), fate: Fate::Survives },
+            Event::TreeEnded { ended: 1, survivors: 0, took_s: 0.01 },
+            Event::Kernel(Kernel::default()),
+            Event::Restarted { number: 1 },
+            Event::Trouble { text: "t".into() },
+        ]
+    }
+
+    #[test]
+    fn every_event_survives_the_journal() {
+        for event in samples() {
+            let entry = Entry { at_s: 1.5, event };
+            let text = serde_json::to_string(&entry).unwrap();
+            assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_journal_keeps_its_form() {
+        let lines: Vec<String> = samples()
+            .into_iter()
+            .map(|event| serde_json::to_string(&Entry { at_s: 1.5, event }).unwrap())
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
 }

@@ -107,6 +107,13 @@ impl Node<'_> {
         self.purpose == Purpose::Active || self.cpu_share > 0.2
     }
 
+    /// At rest by design: it serves clients, signals or a pool, and holds nothing
+    /// that anybody else waits for.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        matches!(self.purpose, Purpose::Helper | Purpose::Clients | Purpose::Signal) && !self.active()
+    }
+
     /// A wait that means work is pending, and not a helper at rest.
     #[must_use]
     pub fn pending(&self) -> bool {
@@ -397,7 +404,7 @@ impl<'a> Graph<'a> {
                     .is_some_and(|process| process.in_tree)
             })
             .flat_map(|&pid| self.of_process(pid))
-            .filter(|&id| self.nodes[id].purpose != Purpose::Helper)
+            .filter(|&id| !self.nodes[id].rests())
             .collect();
         // Another thread of the same process may serve the other end.
         if holders.contains(&node.process.pid) && others.is_empty() {
@@ -487,7 +494,7 @@ impl<'a> Graph<'a> {
         let node = &self.nodes[id];
         let long =
             matches!(node.limit, Limit::Bounded { total_s: Some(total), .. } if total >= LONG_S);
-        !(long && node.purpose == Purpose::Sleep) && node.purpose != Purpose::Helper
+        !(long && node.purpose == Purpose::Sleep) && !node.rests()
     }
 
     /// The socket was accepted by a server of the tree: its local address is one that listens.
@@ -549,7 +556,7 @@ impl<'a> Graph<'a> {
             let other = &self.nodes[*id];
             other.process.pid == node.process.pid
                 && !std::ptr::eq(other.thread, node.thread)
-                && (other.purpose != Purpose::Helper || other.active())
+                && !other.rests()
         };
         (0..self.nodes.len()).filter(same).collect()
     }

@@ -347,14 +347,14 @@ impl<'a> Session<'a> {
             patience.sampled(&vitals);
         }
         let used = vitals.pss_bytes.unwrap_or(vitals.rss_bytes);
-        self.write(Event::Sample(vitals));
+        self.write(Event::Sample { vitals });
         if let Some(limit) = self.plan.limits.memory.filter(|&limit| used > limit && self.ending.is_none() && !self.exited) {
             self.end(Ending::OverMemory { limit_bytes: limit, used_bytes: used }, None);
         }
     }
 
     fn looked(&mut self, look: Look) {
-        self.write(Event::Look(look.clone()));
+        self.write(Event::Look { look: look.clone() });
         if let Some(patience) = &mut self.patience {
             if look.processes.is_empty() {
                 patience.look_lost();

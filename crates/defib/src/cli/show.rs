@@ -40,7 +40,7 @@ impl Show {
         let entries = archive::journal(&state, &run)?;
         let code = present::print(&report, &present::Sources::of(&entries), false)?;
         let looks = entries.iter().rev().find_map(|entry| match &entry.event {
-            defib_core::event::Event::Look(look) => Some(look),
+            defib_core::event::Event::Look { look } => Some(look),
             _ => None,
         });
         if let (true, Some(look)) = (self.stacks, looks) {

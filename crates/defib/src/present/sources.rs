@@ -17,7 +17,7 @@ impl Sources {
         let mut sources = Self::default();
         for entry in entries.iter().rev() {
             match &entry.event {
-                Event::Look(look) => sources.excerpts.extend(look.sources.clone()),
+                Event::Look { look } => sources.excerpts.extend(look.sources.clone()),
                 Event::Run { cwd, .. } => sources.cwd = Some(cwd.clone()),
                 _ => {}
             }
