@@ -103,6 +103,7 @@ fn note(case: &mut Case, lives: &mut Lives, entry: &Entry) {
         }
         Event::Exited { code, signal, .. } => {
             case.wall_s = entry.at_s;
+            case.ending = case.ending.take().or_else(|| answered(case, entry.at_s));
             case.end = match (signal, code) {
                 (Some(signal), _) => End::Signaled(*signal),
                 (None, Some(code)) => End::Exited(*code),
@@ -112,6 +113,14 @@ fn note(case: &mut Case, lives: &mut Lives, entry: &Entry) {
         Event::Kernel(kernel) => case.kernel = kernel.clone(),
         _ => {}
     }
+}
+
+/// The program ended soon after a signal that asks for an end was passed on to it.
+fn answered(case: &Case, ended_s: f64) -> Option<(f64, Ending)> {
+    const SOON_S: f64 = 15.0;
+    let last = case.signals.iter().rev().find(|seen| [1, 2, 15].contains(&seen.signal))?;
+    let soon = ended_s - last.at_s < SOON_S;
+    soon.then(|| (last.at_s, Ending::Cancelled { signal: last.signal, sender: last.sender.clone() }))
 }
 
 /// What is summed up while reading: bytes of each stream, lifetimes of processes.

@@ -42,7 +42,9 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let signal = study.signal().filter(|signal| CRASHES.contains(signal));
     let told = crate::telling::told(study, &WORDS);
     let told = told.filter(|_| signal.is_some() || study.case.end == End::Unknown || second_hand(study));
-    if signal.is_none() && told.is_none() {
+    // A child's dump, and a parent that only says that a child is gone.
+    let child_dumped = !study.faults.is_empty() && study.root_traceback().is_some() && second_hand(study);
+    if signal.is_none() && told.is_none() && !child_dumped {
         return None;
     }
     let mut facts = Vec::new();
@@ -79,7 +81,6 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
 
 fn second_hand(study: &Study<'_>) -> bool {
     study.root_traceback().is_none_or(|traceback| crate::case::SECOND_HAND.contains(&traceback.last().name()))
-        || !study.faults.is_empty()
         || study.root_traceback().is_some_and(|traceback| WORDS.is_match(&traceback.root().headline()))
 }
 

@@ -99,7 +99,8 @@ fn by_exception(study: &Study<'_>) -> Option<Finding> {
         started && matches!(exception.name(), "FileNotFoundError" | "PermissionError" | "OSError")
     })?;
     let path = exception.message.rsplit('\'').nth(1)?;
-    if names_folder(exception.frames.iter().rev().find_map(|frame| frame.source.as_deref()), path) {
+    let own = crate::place::innermost_user_trace(&exception.frames);
+    if names_folder(own.and_then(|frame| frame.source.as_deref()), path) {
         return None;
     }
     let errno = if exception.name() == "FileNotFoundError" { ENOENT } else { 13 };
@@ -121,7 +122,8 @@ fn is_spawn(frame: &TraceFrame) -> bool {
 
 /// A missing working directory gives the same error with its path.
 pub(super) fn names_folder(source: Option<&str>, path: &str) -> bool {
-    path.ends_with('/') || source.is_some_and(|source| source.contains("cwd") && !source.contains(path))
+    let after_cwd = |source: &str| source.split_once("cwd").is_some_and(|(before, after)| after.contains(path) || !before.contains(path));
+    path.ends_with('/') || source.is_some_and(after_cwd)
 }
 
 fn by_shell(study: &Study<'_>) -> Option<Finding> {

@@ -279,6 +279,8 @@ impl Graph<'_> {
     pub fn escaped_holders(&self, id: NodeId) -> Vec<i32> {
         let node = &self.nodes[id];
         let inodes: Vec<u64> = match &node.purpose {
+            // What comes on standard input is somebody else's to end.
+            Purpose::PipeRead { fd: 0, .. } => return Vec::new(),
             Purpose::PipeRead { inode, .. } => vec![*inode],
             Purpose::Any(fds) => fds
                 .iter()

@@ -581,7 +581,7 @@ impl<'a> Session<'a> {
 
 fn ended_well(entries: &[Entry]) -> bool {
     entries.iter().any(|entry| matches!(entry.event, Event::Exited { code: Some(0), .. }))
-        && !entries.iter().any(|entry| matches!(entry.event, Event::Ending(_)))
+        && !entries.iter().any(|entry| matches!(entry.event, Event::Ending(_) | Event::Signal { .. }))
 }
 
 fn kernel_facts(kernel: OomWatch, pids: &[i32], journal: &Journal) {
