@@ -59,7 +59,8 @@ pub fn header(entries: &[Entry]) -> Header {
 #[must_use]
 pub fn case(entries: &[Entry], log: Log) -> Case {
     let head = header(entries);
-    let mut case = Case { command: head.command, cwd: head.cwd, log, end: End::Alive, wall_s: head.wall_s, ..Case::default() };
+    let mut case =
+        Case { command: head.command, cwd: head.cwd, log, end: End::Alive, wall_s: head.wall_s, ..Case::default() };
     let mut lives = Lives::default();
     for entry in entries {
         note(&mut case, &mut lives, entry);
@@ -149,7 +150,12 @@ impl Lives {
             }
         }
         let Some(last) = looks.last() else { return Vec::new() };
-        let first_ticks = looks.iter().flat_map(|look| &look.processes).filter(|process| process.in_tree).map(|process| process.start_ticks).min();
+        let first_ticks = looks
+            .iter()
+            .flat_map(|look| &look.processes)
+            .filter(|process| process.in_tree)
+            .map(|process| process.start_ticks)
+            .min();
         let gone = seen.into_iter().filter(|(_, life)| life.1 < last.at_s);
         let lives = gone.map(|((pid, ticks), (_, until, command))| {
             #[expect(clippy::cast_precision_loss, reason = "clock ticks of a run")]
@@ -181,7 +187,8 @@ fn moved(case: &Case) -> bool {
     let (Some(first), Some(last)) = (case.looks.first(), case.looks.last()) else { return false };
     // Only the last looks, which stand close together, tell what moves now.
     let from = case.looks.len().checked_sub(3).map_or(first.at_s, |index| case.looks[index].at_s);
-    let during: Vec<&Vitals> = case.vitals.iter().filter(|vitals| vitals.at_s >= from - 1.1 && vitals.at_s <= last.at_s + 1.0).collect();
+    let during: Vec<&Vitals> =
+        case.vitals.iter().filter(|vitals| vitals.at_s >= from - 1.1 && vitals.at_s <= last.at_s + 1.0).collect();
     match (during.first(), during.last()) {
         (Some(one), Some(other)) if other.at_s > one.at_s => moves(one, other),
         _ => case.output_s.is_some_and(|(_, output)| output > from),
@@ -293,8 +300,12 @@ fn action(event: &Event) -> Option<String> {
     let text = match event {
         Event::Ending(ending) => ending_words(ending),
         Event::Signal { signal, forwarded: true, .. } => format!("passed {} on to the program", signal_name(*signal)),
-        Event::Leftover { pid, command, fate: Fate::Ended, .. } => format!("ended a leftover process: pid {pid} ({command})"),
-        Event::Leftover { pid, command, fate: Fate::Allowed, .. } => format!("left a daemon running, as asked: pid {pid} ({command})"),
+        Event::Leftover { pid, command, fate: Fate::Ended, .. } => {
+            format!("ended a leftover process: pid {pid} ({command})")
+        }
+        Event::Leftover { pid, command, fate: Fate::Allowed, .. } => {
+            format!("left a daemon running, as asked: pid {pid} ({command})")
+        }
         Event::Leftover { pid, command, fate: Fate::Survives, .. } => format!("could not end pid {pid} ({command})"),
         Event::TreeEnded { ended, survivors, took_s } if *ended > 0 || *survivors > 0 => {
             let processes = if *ended == 1 { "process" } else { "processes" };

@@ -141,19 +141,10 @@ impl<'a> Study<'a> {
     #[must_use]
     pub fn new(case: &'a Case) -> Self {
         let graph = Graph::new(&case.looks, case.relay);
-        let verdict = graph
-            .as_ref()
-            .map(|graph| judge(graph, case.root, case.moving));
+        let verdict = graph.as_ref().map(|graph| judge(graph, case.root, case.moving));
         let fatal = fatal_traceback(case);
         let root_trace = fatal.map(|fatal| root_traceback(&case.log, fatal));
-        Self {
-            case,
-            graph,
-            verdict,
-            fatal,
-            root_trace,
-            faults: fault_dumps(&case.log.lines),
-        }
+        Self { case, graph, verdict, fatal, root_trace, faults: fault_dumps(&case.log.lines) }
     }
 
     /// The traceback that ended the program.
@@ -171,9 +162,7 @@ impl<'a> Study<'a> {
     /// The grade of the stall; `None` without looks.
     #[must_use]
     pub fn grade(&self) -> Grade {
-        self.verdict
-            .as_ref()
-            .map_or(Grade::None, |verdict| verdict.grade)
+        self.verdict.as_ref().map_or(Grade::None, |verdict| verdict.grade)
     }
 
     /// The signal that ended the program, also where a shell reported it as 128+n.
@@ -222,11 +211,7 @@ impl<'a> Study<'a> {
             return false;
         };
         let stream = line.stream;
-        lines[index..]
-            .iter()
-            .filter(|later| later.stream == stream)
-            .count()
-            <= 40
+        lines[index..].iter().filter(|later| later.stream == stream).count() <= 40
     }
 }
 
@@ -237,15 +222,10 @@ fn fatal_traceback(case: &Case) -> Option<usize> {
         return None;
     }
     let tracebacks = &case.log.tracebacks;
-    let real =
-        |index: &usize| !tracebacks[*index].ignored && !is_shutdown_noise(&tracebacks[*index]);
+    let real = |index: &usize| !tracebacks[*index].ignored && !is_shutdown_noise(&tracebacks[*index]);
     let main = |index: &usize| real(index) && tracebacks[*index].thread.is_none();
     let candidates = 0..tracebacks.len();
-    let last = candidates
-        .clone()
-        .rev()
-        .find(main)
-        .or_else(|| candidates.clone().rev().find(real))?;
+    let last = candidates.clone().rev().find(main).or_else(|| candidates.clone().rev().find(real))?;
     Some(last)
 }
 
@@ -280,9 +260,7 @@ fn root_traceback(log: &crate::log::Log, fatal: usize) -> usize {
     }
     let first_hand = |index: &usize| {
         let traceback = &tracebacks[*index];
-        !traceback.ignored
-            && !is_shutdown_noise(traceback)
-            && !SECOND_HAND.contains(&traceback.root().name())
+        !traceback.ignored && !is_shutdown_noise(traceback) && !SECOND_HAND.contains(&traceback.root().name())
     };
     (0..fatal).rev().find(first_hand).unwrap_or(fatal)
 }

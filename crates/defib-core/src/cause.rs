@@ -48,14 +48,7 @@ impl Fact {
     /// A fact about the whole run.
     #[must_use]
     pub fn new(source: &'static str, says: impl Into<String>) -> Self {
-        Self {
-            source,
-            at_s: None,
-            pid: None,
-            thread: None,
-            says: says.into(),
-            noise: false,
-        }
+        Self { source, at_s: None, pid: None, thread: None, says: says.into(), noise: false }
     }
 
     /// Seen in this process.
@@ -115,10 +108,7 @@ impl Finding {
     /// A weighed finding.
     #[must_use]
     pub fn odds(odds: Vec<(Group, f64)>, explanation: impl Into<String>, facts: Vec<Fact>) -> Self {
-        Self {
-            strength: Strength::Odds(odds),
-            ..Self::proof(explanation, facts)
-        }
+        Self { strength: Strength::Odds(odds), ..Self::proof(explanation, facts) }
     }
 
     /// With this place.
@@ -138,25 +128,15 @@ impl Finding {
     /// With a next step in words.
     #[must_use]
     pub fn step(mut self, say: impl Into<String>) -> Self {
-        self.next_steps.push(NextStep {
-            say: say.into(),
-            command: None,
-        });
+        self.next_steps.push(NextStep { say: say.into(), command: None });
         self
     }
 
     /// With a next step to paste.
     #[must_use]
-    pub fn step_command<T: Into<String>>(
-        mut self,
-        say: &str,
-        command: impl IntoIterator<Item = T>,
-    ) -> Self {
+    pub fn step_command<T: Into<String>>(mut self, say: &str, command: impl IntoIterator<Item = T>) -> Self {
         let command = command.into_iter().map(Into::into).collect();
-        self.next_steps.push(NextStep {
-            say: say.to_owned(),
-            command: Some(command),
-        });
+        self.next_steps.push(NextStep { say: say.to_owned(), command: Some(command) });
         self
     }
 }

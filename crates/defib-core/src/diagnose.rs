@@ -41,10 +41,7 @@ pub fn diagnose(case: &Case) -> Diagnosis {
     let found: Vec<(&Cause, Finding)> = if case.end == End::Exited(0) && case.ending.is_none() {
         Vec::new()
     } else {
-        CATALOGUE
-            .iter()
-            .filter_map(|cause| Some((*cause, (cause.judge)(&study)?)))
-            .collect()
+        CATALOGUE.iter().filter_map(|cause| Some((*cause, (cause.judge)(&study)?))).collect()
     };
     let mut book = EvidenceBook::default();
     let mut causes = rank(found, &mut book);
@@ -55,18 +52,13 @@ pub fn diagnose(case: &Case) -> Diagnosis {
     if !causes.is_empty() {
         outcome.healthy = false;
     }
-    Diagnosis {
-        outcome,
-        causes,
-        evidence: book.evidence,
-    }
+    Diagnosis { outcome, causes, evidence: book.evidence }
 }
 
 /// Orders the findings and gives them probabilities.
 fn rank(found: Vec<(&Cause, Finding)>, book: &mut EvidenceBook) -> Vec<RankedCause> {
-    let (mut proofs, weighed): (Vec<_>, Vec<_>) = found
-        .into_iter()
-        .partition(|(_, finding)| finding.strength == Strength::Proof);
+    let (mut proofs, weighed): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|(_, finding)| finding.strength == Strength::Proof);
     proofs.sort_by_key(|(_, finding)| finding.rank);
     // The generic causes say "none of the others": they yield to any other proof.
     let specific = proofs.iter().any(|(_, finding)| finding.rank < GENERIC);
@@ -96,11 +88,7 @@ fn weigh(weighed: Vec<(&Cause, Finding)>) -> Vec<(&Cause, Finding, f64)> {
         Strength::Proof => CAP,
         Strength::Odds(odds) => PRIOR + sum_by_group(odds),
     };
-    let total: f64 = UNKNOWN.exp()
-        + weighed
-            .iter()
-            .map(|(_, finding)| score(finding).exp())
-            .sum::<f64>();
+    let total: f64 = UNKNOWN.exp() + weighed.iter().map(|(_, finding)| score(finding).exp()).sum::<f64>();
     let mut shares: Vec<_> = weighed
         .into_iter()
         .map(|(cause, finding)| {
@@ -140,36 +128,17 @@ fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
     let mut facts = Vec::new();
     match study.case.end {
         End::Exited(code) => facts.push(Fact::new("exit", format!("exit status {code}"))),
-        End::Signaled(signal) => facts.push(Fact::new(
-            "exit",
-            format!("ended by {}", telling::signal_name(signal)),
-        )),
+        End::Signaled(signal) => facts.push(Fact::new("exit", format!("ended by {}", telling::signal_name(signal)))),
         _ => {}
     }
-    facts.extend(
-        study
-            .case
-            .log
-            .last_lines(3)
-            .into_iter()
-            .map(|line| telling::quoted(&line.text)),
-    );
+    facts.extend(study.case.log.last_lines(3).into_iter().map(|line| telling::quoted(&line.text)));
     if let Some(graph) = &study.graph {
-        let nodes = graph
-            .nodes
-            .iter()
-            .filter(|node| node.process.in_tree && node.is_main());
+        let nodes = graph.nodes.iter().filter(|node| node.process.in_tree && node.is_main());
         facts.extend(nodes.take(3).map(telling::node_fact));
     }
     let next_steps = vec![
-        NextStep {
-            say: "read the end of its output".to_owned(),
-            command: None,
-        },
-        NextStep {
-            say: "run it again with its own verbose or debug option".to_owned(),
-            command: None,
-        },
+        NextStep { say: "read the end of its output".to_owned(), command: None },
+        NextStep { say: "run it again with its own verbose or debug option".to_owned(), command: None },
     ];
     let evidence = facts.into_iter().map(|fact| book.add(fact)).collect();
     RankedCause {
@@ -191,23 +160,13 @@ struct EvidenceBook {
 }
 
 impl EvidenceBook {
-    fn cause(
-        &mut self,
-        cause: &Cause,
-        finding: Finding,
-        probability: f64,
-        proved: bool,
-    ) -> RankedCause {
+    fn cause(&mut self, cause: &Cause, finding: Finding, probability: f64, proved: bool) -> RankedCause {
         RankedCause {
             id: cause.id.to_owned(),
             title: cause.title.to_owned(),
             probability,
             proved,
-            evidence: finding
-                .facts
-                .into_iter()
-                .map(|fact| self.add(fact))
-                .collect(),
+            evidence: finding.facts.into_iter().map(|fact| self.add(fact)).collect(),
             explanation: finding.explanation,
             place: finding.place,
             next_steps: finding.next_steps,
@@ -215,9 +174,7 @@ impl EvidenceBook {
     }
 
     fn add(&mut self, fact: Fact) -> String {
-        let same = |known: &&Evidence| {
-            known.says == fact.says && known.source == fact.source && known.pid == fact.pid
-        };
+        let same = |known: &&Evidence| known.says == fact.says && known.source == fact.source && known.pid == fact.pid;
         if let Some(known) = self.evidence.iter().find(same) {
             return known.id.clone();
         }
@@ -240,27 +197,13 @@ impl EvidenceBook {
             return;
         }
         for (part, why) in NOISE {
-            let line = study
-                .case
-                .log
-                .lines
-                .iter()
-                .rev()
-                .find(|line| line.text.contains(part));
+            let line = study.case.log.lines.iter().rev().find(|line| line.text.contains(part));
             if let Some(line) = line {
                 let quoted = telling::cut(&line.text, 160);
-                self.add(Fact {
-                    noise: true,
-                    ..Fact::new("log", format!("\"{quoted}\": {why}"))
-                });
+                self.add(Fact { noise: true, ..Fact::new("log", format!("\"{quoted}\": {why}")) });
             }
         }
-        let gave_up = study
-            .case
-            .log
-            .tracebacks
-            .iter()
-            .any(|traceback| traceback.last().kind == "KeyboardInterrupt");
+        let gave_up = study.case.log.tracebacks.iter().any(|traceback| traceback.last().kind == "KeyboardInterrupt");
         if gave_up && study.was_standing() {
             self.add(Fact {
                 noise: true,
@@ -272,22 +215,10 @@ impl EvidenceBook {
 
 /// Lines that look like causes and are none.
 const NOISE: &[(&str, &str)] = &[
-    (
-        "leaked semaphore",
-        "Python's resource tracker prints this after any abrupt end; it is never the cause",
-    ),
-    (
-        "leaked shared_memory",
-        "Python's resource tracker prints this after any abrupt end; it is never the cause",
-    ),
-    (
-        "Perhaps out of memory?",
-        "a web server's guess, printed after a kill of its own",
-    ),
-    (
-        "Set the environment variable HYDRA_FULL_ERROR=1",
-        "Hydra's footer, printed below any exception",
-    ),
+    ("leaked semaphore", "Python's resource tracker prints this after any abrupt end; it is never the cause"),
+    ("leaked shared_memory", "Python's resource tracker prints this after any abrupt end; it is never the cause"),
+    ("Perhaps out of memory?", "a web server's guess, printed after a kill of its own"),
+    ("Set the environment variable HYDRA_FULL_ERROR=1", "Hydra's footer, printed below any exception"),
 ];
 
 #[cfg(test)]

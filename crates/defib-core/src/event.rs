@@ -329,10 +329,8 @@ mod tests {
 
     #[test]
     fn the_journal_keeps_its_form() {
-        let lines: Vec<String> = samples()
-            .into_iter()
-            .map(|event| serde_json::to_string(&Entry { at_s: 1.5, event }).unwrap())
-            .collect();
+        let lines: Vec<String> =
+            samples().into_iter().map(|event| serde_json::to_string(&Entry { at_s: 1.5, event }).unwrap()).collect();
         insta::assert_snapshot!(lines.join("\n"));
     }
 }

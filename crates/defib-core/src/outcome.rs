@@ -19,17 +19,8 @@ pub fn outcome(study: &Study<'_>) -> Outcome {
         End::Signaled(signal) => (None, Some(signal)),
         _ => (None, None),
     };
-    let healthy = matches!(
-        kind,
-        OutcomeKind::Completed | OutcomeKind::Running | OutcomeKind::Idle
-    );
-    Outcome {
-        kind,
-        exit_code,
-        signal,
-        healthy,
-        stage: stage(case),
-    }
+    let healthy = matches!(kind, OutcomeKind::Completed | OutcomeKind::Running | OutcomeKind::Idle);
+    Outcome { kind, exit_code, signal, healthy, stage: stage(case) }
 }
 
 fn kind(study: &Study<'_>) -> OutcomeKind {
@@ -74,16 +65,12 @@ fn stage(case: &Case) -> Option<String> {
         return Some(stage.clone());
     }
     if let Some((done, total, _)) = case.progress {
-        let total = total
-            .map(|total| format!(" of {total}"))
-            .unwrap_or_default();
+        let total = total.map(|total| format!(" of {total}")).unwrap_or_default();
         return Some(format!("progress {done}{total}"));
     }
     match (&case.end, case.output_s) {
         (End::NotStarted { .. }, _) => Some("start".to_owned()),
-        (_, None) if case.output_bytes == 0 && case.wall_s > 0.0 => {
-            Some("before first output".to_owned())
-        }
+        (_, None) if case.output_bytes == 0 && case.wall_s > 0.0 => Some("before first output".to_owned()),
         _ => None,
     }
 }

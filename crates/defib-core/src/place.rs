@@ -12,29 +12,19 @@ pub fn is_user_file(file: &str) -> bool {
     if file.is_empty() || file.starts_with('<') || is_standard_library(&file) {
         return false;
     }
-    ![
-        "/site-packages/",
-        "/dist-packages/",
-        "/_internal/",
-        "/node_modules/",
-    ]
-    .iter()
-    .any(|part| file.contains(part))
+    !["/site-packages/", "/dist-packages/", "/_internal/", "/node_modules/"].iter().any(|part| file.contains(part))
 }
 
 /// `…/lib/python3.11/…`, `C:/Python311/Lib/…`, zipped standard library.
 fn is_standard_library(file: &str) -> bool {
     let mut parts = file.split('/').rev().skip(1);
     let versioned = |part: &str| {
-        let part = part
-            .strip_prefix("python")
-            .or_else(|| part.strip_prefix("pypy"));
+        let part = part.strip_prefix("python").or_else(|| part.strip_prefix("pypy"));
         part.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
     };
     let mut previous = "";
     parts.any(|part| {
-        let library = (part == "lib" || part == "lib64" || part == "Lib")
-            && (versioned(previous) || part == "Lib");
+        let library = (part == "lib" || part == "lib64" || part == "Lib") && (versioned(previous) || part == "Lib");
         previous = part;
         library
     }) || file.contains(".zip/")
@@ -48,30 +38,19 @@ fn previous_is_frozen(file: &str) -> bool {
 /// The place of a frame.
 #[must_use]
 pub fn of_frame(frame: &Frame) -> Place {
-    Place {
-        file: frame.file.clone(),
-        line: frame.line,
-        function: Some(frame.function.clone()),
-    }
+    Place { file: frame.file.clone(), line: frame.line, function: Some(frame.function.clone()) }
 }
 
 /// The place of a traceback's frame.
 #[must_use]
 pub fn of_trace(frame: &TraceFrame) -> Place {
-    Place {
-        file: frame.file.clone(),
-        line: frame.line,
-        function: Some(frame.function.clone()),
-    }
+    Place { file: frame.file.clone(), line: frame.line, function: Some(frame.function.clone()) }
 }
 
 /// The innermost frame in the user's own code (frames innermost first).
 #[must_use]
 pub fn innermost_user_frame(frames: &[Frame]) -> Option<&Frame> {
-    frames
-        .iter()
-        .find(|frame| is_user_file(&frame.file))
-        .or_else(|| frames.iter().find(|frame| is_inline(&frame.file)))
+    frames.iter().find(|frame| is_user_file(&frame.file)).or_else(|| frames.iter().find(|frame| is_inline(&frame.file)))
 }
 
 /// The innermost user frame of a traceback (frames outermost first).
@@ -102,12 +81,7 @@ mod tests {
         ] {
             assert!(!is_user_file(file), "{file}");
         }
-        for file in [
-            "/home/u/app/track.py",
-            "service.py",
-            "/srv/lib/tools/x.py",
-            "C:\\work\\app.py",
-        ] {
+        for file in ["/home/u/app/track.py", "service.py", "/srv/lib/tools/x.py", "C:\\work\\app.py"] {
             assert!(is_user_file(file), "{file}");
         }
     }

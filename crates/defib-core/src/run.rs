@@ -36,16 +36,10 @@ impl FromStr for RunId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = text.bytes();
-        let valid = bytes
-            .next()
-            .is_some_and(|first| first.is_ascii_alphabetic())
+        let valid = bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
             && bytes.all(|byte| byte.is_ascii_alphanumeric())
             && text.len() <= 32;
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(InvalidRunId(text.to_owned()))
-        }
+        if valid { Ok(Self(text.to_owned())) } else { Err(InvalidRunId(text.to_owned())) }
     }
 }
 

@@ -19,11 +19,8 @@ pub fn short_command(command: &[String]) -> String {
         return "the program".to_owned();
     };
     let base = base_name(program);
-    let interpreter = [
-        "python", "pypy", "bash", "sh", "dash", "node", "perl", "ruby",
-    ]
-    .iter()
-    .any(|name| base.starts_with(name));
+    let interpreter =
+        ["python", "pypy", "bash", "sh", "dash", "node", "perl", "ruby"].iter().any(|name| base.starts_with(name));
     if !interpreter {
         return base.to_owned();
     }
@@ -31,9 +28,7 @@ pub fn short_command(command: &[String]) -> String {
     while let Some(word) = rest.next() {
         match word.as_str() {
             "-m" => {
-                return rest
-                    .next()
-                    .map_or_else(|| base.to_owned(), |module| format!("{base} -m {module}"));
+                return rest.next().map_or_else(|| base.to_owned(), |module| format!("{base} -m {module}"));
             }
             "-c" => return format!("{base} -c …"),
             "-W" | "-X" => {
@@ -55,21 +50,14 @@ pub fn base_name(path: &str) -> &str {
 /// A process in words: `track.py (pid 4127)`.
 #[must_use]
 pub fn process_name(process: &Process) -> String {
-    let name = if process.command.is_empty() {
-        process.name.clone()
-    } else {
-        short_command(&process.command)
-    };
+    let name = if process.command.is_empty() { process.name.clone() } else { short_command(&process.command) };
     format!("{name} (pid {})", process.pid)
 }
 
 /// A thread in words, within its process.
 #[must_use]
 pub fn thread_name(thread: &Thread, process: &Process) -> String {
-    let given = thread
-        .python
-        .as_ref()
-        .and_then(|stack| stack.thread_name.clone());
+    let given = thread.python.as_ref().and_then(|stack| stack.thread_name.clone());
     match given {
         _ if thread.tid == process.pid => "main thread".to_owned(),
         Some(name) if !name.is_empty() => format!("thread {name}"),
@@ -120,11 +108,7 @@ pub fn seconds(seconds: f64) -> String {
     } else if whole < 7200.0 {
         format!("{} min {} s", (whole / 60.0).floor(), whole % 60.0)
     } else {
-        format!(
-            "{} h {} min",
-            (whole / 3600.0).floor(),
-            ((whole % 3600.0) / 60.0).floor()
-        )
+        format!("{} h {} min", (whole / 3600.0).floor(), ((whole % 3600.0) / 60.0).floor())
     }
 }
 
@@ -185,12 +169,7 @@ pub fn quoted(text: &str) -> Fact {
 /// A frame in words: `track.py:58 main`.
 #[must_use]
 pub fn frame_name(frame: &Frame) -> String {
-    format!(
-        "{}:{} {}",
-        base_name(&frame.file),
-        frame.line,
-        frame.function
-    )
+    format!("{}:{} {}", base_name(&frame.file), frame.line, frame.function)
 }
 
 /// The place where the exception that began the trouble left the user's code.
@@ -202,10 +181,7 @@ pub fn trace_place(frames: &[TraceFrame]) -> Option<Place> {
 /// The exception where the trouble began and the rest of its chain, in order.
 #[must_use]
 pub fn exceptions<'a>(study: &Study<'a>) -> Vec<&'a Exception> {
-    study
-        .root_traceback()
-        .map(|traceback| traceback.chain.iter().collect())
-        .unwrap_or_default()
+    study.root_traceback().map(|traceback| traceback.chain.iter().collect()).unwrap_or_default()
 }
 
 /// Where a sentence stood.
@@ -247,9 +223,7 @@ impl Told<'_> {
     /// A finding whose first evidence is the sentence itself.
     #[must_use]
     pub fn proof(&self, explanation: impl Into<String>) -> Finding {
-        Finding::proof(explanation, vec![quoted(&self.text())])
-            .place(self.place())
-            .rank(self.rank())
+        Finding::proof(explanation, vec![quoted(&self.text())]).place(self.place()).rank(self.rank())
     }
 }
 
@@ -265,10 +239,7 @@ pub fn told<'a>(study: &Study<'a>, pattern: &Regex) -> Option<(Told<'a>, Capture
     for exception in chain.into_iter().flatten() {
         let line = &study.case.log.lines[exception.line].text;
         let further = exception.message.lines().skip(1);
-        if let Some(found) = std::iter::once(line.as_str())
-            .chain(further)
-            .find_map(|text| pattern.captures(text))
-        {
+        if let Some(found) = std::iter::once(line.as_str()).chain(further).find_map(|text| pattern.captures(text)) {
             return Some((Told::Exception(exception), found));
         }
     }
@@ -281,43 +252,28 @@ pub fn told_by_line<'a>(study: &Study<'a>, pattern: &Regex) -> Option<(Told<'a>,
     if study.was_standing() || !study.failed() {
         return None;
     }
-    let after = study
-        .root_traceback()
-        .map_or(0, |traceback| traceback.first_line.saturating_sub(3));
+    let after = study.root_traceback().map_or(0, |traceback| traceback.first_line.saturating_sub(3));
     let inside = |index: usize| {
         study.case.log.tracebacks.iter().any(|traceback| {
             (traceback.first_line..traceback.end_line).contains(&index)
-                && !traceback
-                    .chain
-                    .iter()
-                    .any(|exception| exception.line == index)
+                && !traceback.chain.iter().any(|exception| exception.line == index)
         })
     };
     let lines = study.case.log.lines.iter().enumerate().skip(after);
     let near = lines.filter(|(index, _)| study.is_near_end(*index) && !inside(*index));
-    let found = near
-        .filter_map(|(_, line)| Some((line.text.as_str(), pattern.captures(&line.text)?)))
-        .last();
+    let found = near.filter_map(|(_, line)| Some((line.text.as_str(), pattern.captures(&line.text)?))).last();
     found.map(|(line, captures)| (Told::Line(line), captures))
 }
 
 /// The interpreter or program that was started, as a person would type it.
 #[must_use]
 pub fn program(study: &Study<'_>) -> String {
-    study
-        .case
-        .command
-        .first()
-        .cloned()
-        .unwrap_or_else(|| "python3".to_owned())
+    study.case.command.first().cloned().unwrap_or_else(|| "python3".to_owned())
 }
 
 /// Stuck nodes of the verdict.
 pub fn stuck<'s>(study: &'s Study<'_>) -> impl Iterator<Item = NodeId> + 's {
-    study
-        .verdict
-        .iter()
-        .flat_map(|verdict| verdict.stuck.iter().copied())
+    study.verdict.iter().flat_map(|verdict| verdict.stuck.iter().copied())
 }
 
 /// How often a node was seen unchanged: `the same in 3 of 3 looks over 2 s`.
@@ -327,12 +283,7 @@ pub fn steadiness(study: &Study<'_>, node: &Node<'_>) -> Option<Fact> {
     (graph.looks > 1).then(|| {
         Fact::new(
             "waits",
-            format!(
-                "the same in {} of {} looks over {}",
-                node.unchanged,
-                graph.looks,
-                seconds(graph.span_s)
-            ),
+            format!("the same in {} of {} looks over {}", node.unchanged, graph.looks, seconds(graph.span_s)),
         )
         .of(node.process.pid)
     })
@@ -354,10 +305,7 @@ pub fn wait_words(node: &Node<'_>) -> String {
             format!("waits for data from {}", socket_words(node.process, *fd))
         }
         Purpose::Send { fd } => format!("waits to send to {}", socket_words(node.process, *fd)),
-        Purpose::Connect { fd } => format!(
-            "waits for a connection to {}",
-            socket_words(node.process, *fd)
-        ),
+        Purpose::Connect { fd } => format!("waits for a connection to {}", socket_words(node.process, *fd)),
         Purpose::Clients => "waits for clients".to_owned(),
         Purpose::Lock => match &node.wants {
             Some(lock) => format!("waits for the lock {}", lock.name),
@@ -381,9 +329,7 @@ pub fn wait_words(node: &Node<'_>) -> String {
         Purpose::Other(call) => format!("waits in {call}"),
     };
     match node.limit {
-        Limit::Bounded {
-            left_s: Some(left), ..
-        } if node.purpose != Purpose::Active => {
+        Limit::Bounded { left_s: Some(left), .. } if node.purpose != Purpose::Active => {
             format!("{what} (gives up in {})", seconds(left))
         }
         _ => what,
@@ -405,10 +351,7 @@ pub fn stream_words(fd: i32) -> String {
 #[must_use]
 pub fn socket_words(process: &Process, fd: i32) -> String {
     match process.descriptor(fd).map(|descriptor| &descriptor.target) {
-        Some(Target::Socket {
-            socket: Some(socket),
-            ..
-        }) => match &socket.remote {
+        Some(Target::Socket { socket: Some(socket), .. }) => match &socket.remote {
             Some(remote) => format!("{} ({}, {})", remote, socket.protocol, socket.state),
             None if socket.local.is_empty() => format!("a {} socket", socket.protocol),
             None => format!("{} ({})", socket.local, socket.protocol),
@@ -420,19 +363,14 @@ pub fn socket_words(process: &Process, fd: i32) -> String {
 /// A node with its wait and place as one fact.
 #[must_use]
 pub fn node_fact(node: &Node<'_>) -> Fact {
-    let at = node
-        .frame
-        .map(|frame| format!(", at {}", frame_name(frame)))
-        .unwrap_or_default();
+    let at = node.frame.map(|frame| format!(", at {}", frame_name(frame))).unwrap_or_default();
     let says = format!(
         "{} of {} {}{at}",
         thread_name(node.thread, node.process),
         process_name(node.process),
         wait_words(node)
     );
-    Fact::new("waits", says)
-        .of(node.process.pid)
-        .thread(thread_name(node.thread, node.process))
+    Fact::new("waits", says).of(node.process.pid).thread(thread_name(node.thread, node.process))
 }
 
 /// The place of a node in the user's code.

@@ -62,7 +62,15 @@ pub fn process(exe: &Path, pid: i32) -> Result<Explained, WhyError> {
         }
         let at_s = start.elapsed().as_secs_f64();
         let last = number + 1 == LOOKS;
-        let request = LookRequest { root: pid, include_root: true, at_s, python: true, locals: last, others: true, ..LookRequest::default() };
+        let request = LookRequest {
+            root: pid,
+            include_root: true,
+            at_s,
+            python: true,
+            locals: last,
+            others: true,
+            ..LookRequest::default()
+        };
         let look = look_within(exe, &request, WITHIN);
         if look.process(pid).is_none() {
             break;
@@ -120,7 +128,14 @@ fn report(case: &Case, diagnosis: Diagnosis, id: &str) -> Report {
     }
     Report {
         schema: REPORT_VERSION,
-        run: RunSummary { id: id.to_owned(), command: case.command.clone(), cwd: case.cwd.clone(), started: None, ended: None, wall_s: case.wall_s },
+        run: RunSummary {
+            id: id.to_owned(),
+            command: case.command.clone(),
+            cwd: case.cwd.clone(),
+            started: None,
+            ended: None,
+            wall_s: case.wall_s,
+        },
         outcome: diagnosis.outcome,
         causes: diagnosis.causes,
         evidence: diagnosis.evidence,

@@ -67,7 +67,8 @@ impl Index {
         let text = "INSERT INTO runs (id, command, cwd, started_ms, ended_ms, outcome, cause, healthy)
                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                     ON CONFLICT (id) DO UPDATE SET ended_ms = ?5, outcome = ?6, cause = ?7, healthy = ?8";
-        let row = params![row.id, row.command, row.cwd, row.started_ms, row.ended_ms, row.outcome, row.cause, row.healthy];
+        let row =
+            params![row.id, row.command, row.cwd, row.started_ms, row.ended_ms, row.outcome, row.cause, row.healthy];
         self.connection.execute(text, row).map(drop)
     }
 
@@ -135,7 +136,13 @@ mod tests {
         let index = Index::open(folder.path()).unwrap();
         index.put(&row("ra", 1)).unwrap();
         index.put(&row("rb", 2)).unwrap();
-        let ended = RunRow { ended_ms: Some(9), outcome: "stalled".into(), cause: Some("pipe-full".into()), healthy: false, ..row("ra", 1) };
+        let ended = RunRow {
+            ended_ms: Some(9),
+            outcome: "stalled".into(),
+            cause: Some("pipe-full".into()),
+            healthy: false,
+            ..row("ra", 1)
+        };
         index.put(&ended).unwrap();
         // A second connection sees it: the index is shared by all runs.
         let other = Index::open(folder.path()).unwrap();

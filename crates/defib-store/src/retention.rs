@@ -47,7 +47,12 @@ impl Retention {
     ///
     /// # Errors
     /// Where the folder of runs cannot be read.
-    pub fn sweep(self, state: &State, now: SystemTime, is_running: impl Fn(&Path) -> bool) -> Result<Swept, StateError> {
+    pub fn sweep(
+        self,
+        state: &State,
+        now: SystemTime,
+        is_running: impl Fn(&Path) -> bool,
+    ) -> Result<Swept, StateError> {
         let mut kept: Vec<Kept> = state.ids()?.into_iter().map(|run| measure(state, run)).collect();
         kept.sort_by_key(|kept| kept.last_change);
         let mut total: u64 = kept.iter().map(|kept| kept.bytes).sum();

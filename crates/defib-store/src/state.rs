@@ -161,14 +161,17 @@ impl State {
         let ids = self.ids()?;
         if text == "last" {
             let newest = ids.into_iter().max_by_key(|id| {
-                fs::metadata(self.folder(id).join("journal.jsonl")).and_then(|found| found.created().or_else(|_| found.modified())).ok()
+                fs::metadata(self.folder(id).join("journal.jsonl"))
+                    .and_then(|found| found.created().or_else(|_| found.modified()))
+                    .ok()
             });
             return newest.ok_or_else(|| StateError::NoSuchRun("yet".to_owned()));
         }
         if let Some(exact) = ids.iter().find(|id| id.as_str() == text) {
             return Ok(exact.clone());
         }
-        let mut fitting: Vec<RunId> = ids.into_iter().filter(|id| text.len() >= 2 && id.as_str().starts_with(text)).collect();
+        let mut fitting: Vec<RunId> =
+            ids.into_iter().filter(|id| text.len() >= 2 && id.as_str().starts_with(text)).collect();
         match fitting.len() {
             0 => Err(StateError::NoSuchRun(text.to_owned())),
             1 => Ok(fitting.remove(0)),

@@ -42,7 +42,11 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
         _ => return Err(format!("{text:?} is no size: write 4GiB, 500M or 1.5GB")),
     };
     match number.parse::<f64>().map(|number| number * factor) {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to lie between 1 and 2^62")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to lie between 1 and 2^62"
+        )]
         Ok(bytes) if (1.0..4.6e18).contains(&bytes) => Ok(bytes as u64),
         _ => Err(format!("{text:?} is no size: write a number above 0 and a unit, like 4GiB or 500M")),
     }

@@ -31,6 +31,8 @@ static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
 fn judge(study: &Study<'_>) -> Option<Finding> {
     let (told, _) = told(study, &SENTENCE)?;
     let explanation = format!("a file that it needs is not there: {}", cut(&told.text(), 220));
-    Some(told.proof(explanation)
+    // A missing file often only shows what a more specific cause explains.
+    let rank = told.rank() + 3;
+    Some(told.proof(explanation).rank(rank)
         .step("check the path against the working directory, and whether the download ever finished"))
 }

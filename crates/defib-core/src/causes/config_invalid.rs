@@ -47,7 +47,7 @@ static LOADER: LazyLock<Regex> = LazyLock::new(|| {
 });
 static LINE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)^(?:\W*(?:error|fatal|critical)\W+)?(?:invalid|bad|missing|unknown|unsupported|unrecognized) (?:config\w*|settings?|option|parameter|key|override|flag|argument)\b.*$",
+        r"(?i)^(?:\W*(?:error|fatal|critical)\W+)?(?:invalid|bad|missing|unknown|unsupported|unrecognized|required) (?:required |mandatory |value for )*(?:config\w*|settings?|option|parameter|key|override|flag|argument)\b.*$",
         r"|(?i)^(?:\W*(?:error|fatal|critical)\W+)?(?:config\w*|settings?) (?:error|file .* (?:invalid|not valid)|invalid)\b.*$",
         r"|(?i)\b(?:environment variable|env var|setting|option|key) [`'\x22]?\w+[`'\x22]? (?:is )?(?:not set|not defined|required|must be set|missing)\b",
     ))

@@ -26,7 +26,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let busiest = graph
         .nodes
         .iter()
-        .filter(|node| node.process.in_tree && (node.cpu_share > 0.6 || (graph.looks == 1 && node.active())))
+        .filter(|node| node.process.in_tree && is_busy(graph, node))
         .max_by(|one, other| one.cpu_share.total_cmp(&other.cpu_share))?;
     if super::slow_import::importing(busiest.thread) {
         return None;
@@ -68,6 +68,12 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .step("check what should end this loop, and print or log its progress")
             .step("a long computation looks the same from outside: raise the limit if it is one"),
     )
+}
+
+/// A whole core, or all that a crowded machine gives it.
+fn is_busy(graph: &Graph<'_>, node: &Node<'_>) -> bool {
+    let always_ready = node.running == graph.looks && (node.cpu_share > 0.1 || graph.looks == 1);
+    node.cpu_share > 0.6 || always_ready
 }
 
 fn limit_fired(study: &Study<'_>) -> bool {

@@ -1,10 +1,15 @@
 //! The event loop's thread runs blocking code.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry};
 use crate::facts::{Frame, Look, Thread};
 use crate::place::{is_user_file, of_frame};
-use crate::telling::{base_name, frame_name, process_name, seconds, wait_words};
+use crate::pattern::pattern;
+use crate::telling::{cut, told_by_line, base_name, frame_name, process_name, seconds, wait_words};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "event-loop-blocked",
@@ -15,9 +20,13 @@ pub(super) static CAUSE: Cause = Cause {
     judge,
 };
 
+static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)\bExecuting <(?:Task|Handle|TimerHandle).* took \d+\.\d+ seconds|\b(?:event )?loop (?:was |is )?(?:stalled|blocked)\b|blocking (?:call|the event loop)")
+});
+
 fn judge(study: &Study<'_>) -> Option<Finding> {
     if !study.was_standing() {
-        return None;
+        return by_log(study);
     }
     let graph = study.graph.as_ref()?;
     let node = graph.nodes.iter().find(|node| node.process.in_tree && blocking_frame(node.thread).is_some())?;
@@ -51,6 +60,16 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .place(Some(of_frame(frame)))
             .step_command("move the blocking call out of the loop", ["await asyncio.to_thread(blocking_call, …)"])
             .step("or use the library's asynchronous client, with a time limit"),
+    )
+}
+
+/// What loops in debug mode, and watchers of loops, print.
+fn by_log(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told_by_line(study, &SENTENCE)?;
+    let text = told.text();
+    Some(
+        told.proof(format!("the event loop was blocked: {}", cut(&text, 160)))
+            .step_command("move the blocking call out of the loop", ["await asyncio.to_thread(blocking_call, …)"]),
     )
 }
 

@@ -1,8 +1,13 @@
 //! Stopped by job control, or waiting at a prompt.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry};
-use crate::telling::{cut, node_fact, node_place, process_name, quoted, steadiness, stuck};
+use crate::pattern::pattern;
+use crate::telling::{told_by_line, cut, node_fact, node_place, process_name, quoted, steadiness, stuck};
 use crate::waits::{Grade, Graph, Node, NodeId, Outside, Purpose};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -14,9 +19,12 @@ pub(super) static CAUSE: Cause = Cause {
     judge,
 };
 
+static JOB: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\bStopped \(tty (?:in|out)put\)|suspended \(tty (?:in|out)put\)|\bSIGTT(?:IN|OU)\b"));
+
 fn judge(study: &Study<'_>) -> Option<Finding> {
     if !study.was_standing() {
-        return None;
+        return by_log(study);
     }
     let graph = study.graph.as_ref()?;
     let candidates: Vec<NodeId> = stuck(study).chain(0..graph.nodes.len()).filter(|&id| graph.nodes[id].process.in_tree).collect();
@@ -35,6 +43,16 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         reads_input && node.unlimited() && node.outside.contains(&Outside::Terminal)
     })?;
     (study.grade() >= Grade::Probable || study.ended_by_defib()).then(|| prompt(study, graph, input))
+}
+
+/// A shell's own line about a job that the terminal stopped.
+fn by_log(study: &Study<'_>) -> Option<Finding> {
+    let (told, _) = told_by_line(study, &JOB)?;
+    let text = told.text();
+    Some(
+        told.proof(format!("it was stopped by the terminal: {}", cut(&text, 160)))
+            .step("a background job that reads or sets the terminal is stopped at once: start it with </dev/null"),
+    )
 }
 
 fn stopped(study: &Study<'_>, node: &Node<'_>) -> Finding {

@@ -165,9 +165,7 @@ impl Process {
     /// The descriptor with this number.
     #[must_use]
     pub fn descriptor(&self, fd: i32) -> Option<&Descriptor> {
-        self.descriptors
-            .iter()
-            .find(|descriptor| descriptor.fd == fd)
+        self.descriptors.iter().find(|descriptor| descriptor.fd == fd)
     }
 
     /// The main thread.

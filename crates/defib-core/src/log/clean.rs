@@ -44,13 +44,8 @@ impl Log {
     /// The last `count` non-empty lines, oldest first, progress bars folded.
     #[must_use]
     pub fn last_lines(&self, count: usize) -> Vec<&Line> {
-        let mut last: Vec<&Line> = self
-            .lines
-            .iter()
-            .rev()
-            .filter(|line| !line.text.trim().is_empty())
-            .take(count)
-            .collect();
+        let mut last: Vec<&Line> =
+            self.lines.iter().rev().filter(|line| !line.text.trim().is_empty()).take(count).collect();
         last.reverse();
         last
     }
@@ -76,16 +71,8 @@ pub fn clean_lines(stream: Option<Stream>, bytes: &[u8], lines: &mut Vec<Line>) 
         // A terminal shows the text after the last carriage return; a progress
         // bar that was redrawn a thousand times is one line.
         let trimmed = raw.strip_suffix(b"\r").unwrap_or(raw);
-        let visible = trimmed
-            .rsplit(|&byte| byte == b'\r')
-            .find(|part| !part.is_empty())
-            .unwrap_or(trimmed);
-        lines.push(Line {
-            stream,
-            number,
-            text: strip_escapes(visible),
-            unfinished: end.is_none(),
-        });
+        let visible = trimmed.rsplit(|&byte| byte == b'\r').find(|part| !part.is_empty()).unwrap_or(trimmed);
+        lines.push(Line { stream, number, text: strip_escapes(visible), unfinished: end.is_none() });
         rest = after;
     }
 }
@@ -120,18 +107,12 @@ fn strip_escapes(bytes: &[u8]) -> String {
 fn escape_length(bytes: &[u8]) -> usize {
     match bytes.get(1) {
         Some(b'[') => {
-            let end = bytes[2..]
-                .iter()
-                .position(|byte| (0x40..=0x7e).contains(byte));
+            let end = bytes[2..].iter().position(|byte| (0x40..=0x7e).contains(byte));
             end.map_or(bytes.len(), |end| end + 3)
         }
         Some(b']') => {
-            let end = bytes[2..]
-                .iter()
-                .position(|&byte| byte == 0x07 || byte == 0x1b);
-            end.map_or(bytes.len(), |end| {
-                end + 3 + usize::from(bytes[end + 2] == 0x1b)
-            })
+            let end = bytes[2..].iter().position(|&byte| byte == 0x07 || byte == 0x1b);
+            end.map_or(bytes.len(), |end| end + 3 + usize::from(bytes[end + 2] == 0x1b))
         }
         Some(_) => 2,
         None => 1,
@@ -151,14 +132,8 @@ mod tests {
 
     #[test]
     fn colours_and_overwritten_progress_disappear() {
-        assert_eq!(
-            texts(b"\x1b[31mred\x1b[0m\n 10%|#\r 90%|######\r\ndone"),
-            ["red", " 90%|######", "done"]
-        );
-        assert_eq!(
-            texts(b"\x1b]0;title\x07shell\x1b]8;;http://x\x1b\\link"),
-            ["shelllink"]
-        );
+        assert_eq!(texts(b"\x1b[31mred\x1b[0m\n 10%|#\r 90%|######\r\ndone"), ["red", " 90%|######", "done"]);
+        assert_eq!(texts(b"\x1b]0;title\x07shell\x1b]8;;http://x\x1b\\link"), ["shelllink"]);
     }
 
     #[test]

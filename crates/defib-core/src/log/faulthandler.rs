@@ -20,28 +20,24 @@ pub struct FaultDump {
 }
 
 static HEAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^Fatal Python error: (.+)$"));
-static FRAME: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r#"^  File "([^"]+)", line (\d+) in (.+)$"#));
+static FRAME: LazyLock<Regex> = LazyLock::new(|| pattern(r#"^  File "([^"]+)", line (\d+) in (.+)$"#));
 
 /// The dumps in these lines, in order.
 #[must_use]
 pub fn fault_dumps(lines: &[Line]) -> Vec<FaultDump> {
     let heads = lines.iter().enumerate().filter_map(|(index, line)| {
         let fault = HEAD.captures(&line.text)?[1].to_owned();
-        Some(FaultDump {
-            fault,
-            frames: current_thread(&lines[index + 1..]),
-            line: index,
-        })
+        Some(FaultDump { fault, frames: current_thread(&lines[index + 1..]), line: index })
     });
     heads.collect()
 }
 
 /// Frames below "Current thread", or below the first "Stack" where only one is printed.
 fn current_thread(lines: &[Line]) -> Vec<TraceFrame> {
-    let start = lines.iter().take(4000).position(|line| {
-        line.text.starts_with("Current thread ") || line.text.starts_with("Stack (most recent")
-    });
+    let start = lines
+        .iter()
+        .take(4000)
+        .position(|line| line.text.starts_with("Current thread ") || line.text.starts_with("Stack (most recent"));
     let Some(start) = start else {
         return Vec::new();
     };
@@ -68,12 +64,6 @@ mod tests {
         let dumps = super::fault_dumps(&log.lines);
         assert_eq!(dumps[0].fault, "Segmentation fault");
         assert_eq!(dumps[0].frames.len(), 2);
-        assert_eq!(
-            (
-                dumps[0].frames[1].line,
-                dumps[0].frames[1].function.as_str()
-            ),
-            (4, "<module>")
-        );
+        assert_eq!((dumps[0].frames[1].line, dumps[0].frames[1].function.as_str()), (4, "<module>"));
     }
 }

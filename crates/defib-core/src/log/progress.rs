@@ -20,8 +20,7 @@ static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:^|[\s|:(\[])(\d+(?:\.\d+)?)([kMG]?)\s*/\s*(\d+(?:\.\d+)?)([kMG]?)(?:\s*[\[)\]|]|\s+\[|\s*$|\s+(?:it|steps?|frames?|images?|files?|batch))",
     )
 });
-static PERCENT: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?:^|\s|:)(\d{1,3}(?:\.\d+)?)\s?%\s*[|\[(]"));
+static PERCENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|\s|:)(\d{1,3}(?:\.\d+)?)\s?%\s*[|\[(]"));
 
 /// Progress in one clean line, if it is a progress line.
 #[must_use]
@@ -33,18 +32,12 @@ pub fn parse_progress(line: &str) -> Option<Progress> {
         let done = scaled(&found[1], &found[2])?;
         let total = scaled(&found[3], &found[4])?;
         if done <= total && total > 0.0 {
-            return Some(Progress {
-                done,
-                total: Some(total),
-            });
+            return Some(Progress { done, total: Some(total) });
         }
     }
     let found = PERCENT.captures(line)?;
     let done: f64 = found[1].parse().ok()?;
-    (done <= 100.0).then_some(Progress {
-        done,
-        total: Some(100.0),
-    })
+    (done <= 100.0).then_some(Progress { done, total: Some(100.0) })
 }
 
 fn scaled(number: &str, unit: &str) -> Option<f64> {
@@ -66,39 +59,18 @@ mod tests {
         for (line, done, total) in [
             (" 40%|████      | 4/10 [00:02<00:03,  1.9it/s]", 4.0, 10.0),
             ("Epoch 3:  17%|█▋ | 171/1000 [00:10<00:50]", 171.0, 1000.0),
-            (
-                "model.safetensors:  12%|█  | 1.20G/9.98G [00:10<01:10, 125MB/s]",
-                1.2e9,
-                9.98e9,
-            ),
-            (
-                "100%|##########| 10/10 [00:05<00:00,  1.99it/s]",
-                10.0,
-                10.0,
-            ),
+            ("model.safetensors:  12%|█  | 1.20G/9.98G [00:10<01:10, 125MB/s]", 1.2e9, 9.98e9),
+            ("100%|##########| 10/10 [00:05<00:00,  1.99it/s]", 10.0, 10.0),
             ("step 12/50", 12.0, 50.0),
             ("[3/20] frames", 3.0, 20.0),
         ] {
-            assert_eq!(
-                parse_progress(line),
-                Some(Progress {
-                    done,
-                    total: Some(total)
-                }),
-                "{line}"
-            );
+            assert_eq!(parse_progress(line), Some(Progress { done, total: Some(total) }), "{line}");
         }
     }
 
     #[test]
     fn other_text_is_no_progress() {
-        for line in [
-            "loaded in 3.2 s",
-            "/usr/lib/python3",
-            "2024/05/01 10:00",
-            "accuracy 93 %",
-            "a 7/3 b",
-        ] {
+        for line in ["loaded in 3.2 s", "/usr/lib/python3", "2024/05/01 10:00", "accuracy 93 %", "a 7/3 b"] {
             assert_eq!(parse_progress(line), None, "{line}");
         }
     }

@@ -45,11 +45,7 @@ impl Exception {
     #[must_use]
     pub fn headline(&self) -> String {
         let first = self.message.lines().next().unwrap_or_default();
-        if first.is_empty() {
-            self.kind.clone()
-        } else {
-            format!("{}: {first}", self.kind)
-        }
+        if first.is_empty() { self.kind.clone() } else { format!("{}: {first}", self.kind) }
     }
 }
 
@@ -88,12 +84,10 @@ const CHAINED: [&str; 2] = [
     "The above exception was the direct cause of the following exception:",
 ];
 
-static FRAME: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$"#)
-});
-static KIND: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?P<kind>[A-Za-z_][\w]*(?:\.[A-Za-z_<][\w<>]*)*)(?:: (?P<message>.*)|:?)$")
-});
+static FRAME: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"^\s*File "(?P<file>[^"]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$"#));
+static KIND: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^(?P<kind>[A-Za-z_][\w]*(?:\.[A-Za-z_<][\w<>]*)*)(?:: (?P<message>.*)|:?)$"));
 static THREAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^Exception in thread (?P<name>.+):$"));
 // torchrun, docker compose, multiprocessing loggers and tmux panes put their own
 // text before every line of a child: `[rank0]: `, `web-1  | `.
@@ -113,9 +107,7 @@ pub fn tracebacks(lines: &[Line]) -> Vec<Traceback> {
         };
         let reader = Reader { lines, prefix };
         let traceback = reader.read_chain(index);
-        index = traceback
-            .as_ref()
-            .map_or(index + 1, |traceback| traceback.end_line.max(index + 1));
+        index = traceback.as_ref().map_or(index + 1, |traceback| traceback.end_line.max(index + 1));
         found.extend(traceback);
     }
     found
@@ -146,13 +138,8 @@ impl Reader<'_> {
     }
 
     fn read_chain(&self, start: usize) -> Option<Traceback> {
-        let before = start
-            .checked_sub(1)
-            .and_then(|before| self.text(before))
-            .unwrap_or_default();
-        let thread = THREAD
-            .captures(before.trim())
-            .map(|found| found["name"].to_owned());
+        let before = start.checked_sub(1).and_then(|before| self.text(before)).unwrap_or_default();
+        let thread = THREAD.captures(before.trim()).map(|found| found["name"].to_owned());
         let ignored = before.starts_with("Exception ignored in");
         let mut chain = Vec::new();
         let mut index = start;
@@ -166,13 +153,7 @@ impl Reader<'_> {
                 None => break,
             }
         }
-        Some(Traceback {
-            chain,
-            first_line: start,
-            end_line: end,
-            thread,
-            ignored,
-        })
+        Some(Traceback { chain, first_line: start, end_line: end, thread, ignored })
     }
 
     /// Index of the header of the next exception of the chain.
@@ -185,8 +166,7 @@ impl Reader<'_> {
         if !CHAINED.contains(&sentence) {
             return None;
         }
-        (index + 1..index + 4)
-            .find(|&next| self.text(next).is_some_and(|text| text.trim() == HEADER))
+        (index + 1..index + 4).find(|&next| self.text(next).is_some_and(|text| text.trim() == HEADER))
     }
 
     /// Frames and the exception's line, from the line after the header.
@@ -199,11 +179,7 @@ impl Reader<'_> {
                 frames.push(TraceFrame {
                     file: found["file"].to_owned(),
                     line: found["line"].parse().unwrap_or(0),
-                    function: found
-                        .name("function")
-                        .map_or("<module>", |name| name.as_str())
-                        .trim()
-                        .to_owned(),
+                    function: found.name("function").map_or("<module>", |name| name.as_str()).trim().to_owned(),
                     source: None,
                 });
             } else if text.starts_with("    ") || text.starts_with("  [Previous line repeated") {
@@ -212,15 +188,7 @@ impl Reader<'_> {
                 let message = found.name("message").map_or("", |message| message.as_str());
                 let (message, end) = self.further_lines(message.to_owned(), index + 1);
                 let kind = found["kind"].to_owned();
-                return Some((
-                    Exception {
-                        kind,
-                        message,
-                        frames,
-                        line: index,
-                    },
-                    end,
-                ));
+                return Some((Exception { kind, message, frames, line: index }, end));
             } else {
                 return None;
             }
@@ -284,14 +252,8 @@ done
     fn a_chain_is_one_traceback_with_its_root_first() {
         let found = read(CHAIN);
         assert_eq!(found.len(), 1);
-        assert_eq!(
-            found[0].root().headline(),
-            "ModuleNotFoundError: No module named 'phalp'"
-        );
-        assert_eq!(
-            found[0].root().frames[0].source.as_deref(),
-            Some("import phalp")
-        );
+        assert_eq!(found[0].root().headline(), "ModuleNotFoundError: No module named 'phalp'");
+        assert_eq!(found[0].root().frames[0].source.as_deref(), Some("import phalp"));
         assert_eq!(found[0].last().message, "setup failed\n  see README");
         assert_eq!(found[0].last().frames[0].source.as_deref(), Some("main()"));
         assert_eq!(found[0].last().frames.len(), 2);

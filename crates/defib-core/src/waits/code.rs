@@ -24,11 +24,9 @@ pub struct Lock {
 }
 
 static WITH: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*with\s+(.+):\s*(?:#.*)?$"));
-static ACQUIRE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?:^|[\s(=!])((?:[A-Za-z_]\w*)(?:\.[A-Za-z_]\w*|\[[^\]]+\])*)\.acquire\(")
-});
-static EXPRESSION: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"^(?:[A-Za-z_]\w*)(?:\.[A-Za-z_]\w*|\[[^\]]+\])*$"));
+static ACQUIRE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?:^|[\s(=!])((?:[A-Za-z_]\w*)(?:\.[A-Za-z_]\w*|\[[^\]]+\])*)\.acquire\("));
+static EXPRESSION: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(?:[A-Za-z_]\w*)(?:\.[A-Za-z_]\w*|\[[^\]]+\])*$"));
 static LOOP: LazyLock<Regex> = LazyLock::new(|| pattern(r"^\s*(?:while|for)\b(.*)$"));
 
 /// The lock that the line of this frame takes.
@@ -63,11 +61,7 @@ pub fn held_locks(look: &Look, frame: &Frame) -> Vec<Lock> {
         if here < indent || (here == indent && !trimmed.starts_with("with ")) {
             let encloses = here < indent;
             if encloses && WITH.is_match(text) {
-                held.extend(
-                    taken_by(text)
-                        .into_iter()
-                        .map(|name| lock(frame, name, number)),
-                );
+                held.extend(taken_by(text).into_iter().map(|name| lock(frame, name, number)));
             } else if here <= indent {
                 note_explicit(text, number, frame, &mut held, &mut released);
             }
@@ -82,19 +76,11 @@ pub fn held_locks(look: &Look, frame: &Frame) -> Vec<Lock> {
 }
 
 fn encloses_all(trimmed: &str) -> bool {
-    trimmed.starts_with("def ")
-        || trimmed.starts_with("async def ")
-        || trimmed.starts_with("class ")
+    trimmed.starts_with("def ") || trimmed.starts_with("async def ") || trimmed.starts_with("class ")
 }
 
 /// `x.acquire()` above the line holds, unless `x.release()` stands between.
-fn note_explicit(
-    text: &str,
-    number: u32,
-    frame: &Frame,
-    held: &mut Vec<Lock>,
-    released: &mut Vec<String>,
-) {
+fn note_explicit(text: &str, number: u32, frame: &Frame, held: &mut Vec<Lock>, released: &mut Vec<String>) {
     let trimmed = text.trim();
     if let Some(name) = trimmed.strip_suffix(".release()") {
         released.push(name.to_owned());
@@ -114,18 +100,13 @@ fn taken_by(line: &str) -> Vec<String> {
     let Some(found) = WITH.captures(line) else {
         return Vec::new();
     };
-    let items = found[1]
-        .split(',')
-        .map(|item| item.split(" as ").next().unwrap_or(item).trim().to_owned());
+    let items = found[1].split(',').map(|item| item.split(" as ").next().unwrap_or(item).trim().to_owned());
     items.filter(|item| EXPRESSION.is_match(item)).collect()
 }
 
 fn lock(frame: &Frame, name: String, line: u32) -> Lock {
     let first = name.split(['.', '[']).next().unwrap_or(&name);
-    let address = frame
-        .locals
-        .iter()
-        .find(|local| local.name == first && local.address != 0);
+    let address = frame.locals.iter().find(|local| local.name == first && local.address != 0);
     let key = match address {
         Some(local) => format!("{:x}{}", local.address, &name[first.len()..]),
         None if first == "self" => format!("{}:{name}", frame.file),
@@ -167,23 +148,11 @@ mod tests {
 
     fn look(text: &str) -> Look {
         let lines = text.lines().map(str::to_owned).collect();
-        Look {
-            sources: vec![Excerpt {
-                file: "t.py".into(),
-                first_line: 1,
-                lines,
-            }],
-            ..Look::default()
-        }
+        Look { sources: vec![Excerpt { file: "t.py".into(), first_line: 1, lines }], ..Look::default() }
     }
 
     fn frame(line: u32) -> Frame {
-        Frame {
-            function: "f".into(),
-            file: "t.py".into(),
-            line,
-            locals: vec![],
-        }
+        Frame { function: "f".into(), file: "t.py".into(), line, locals: vec![] }
     }
 
     const TEXT: &str = "def f(a, b):\n    with a.lock:\n        x = 1\n        with b.lock:\n            pass\n    c.acquire()\n    d.acquire()\n    d.release()\n    while child.poll() is None:\n        if y:\n            time.sleep(1)\n";
@@ -192,31 +161,18 @@ mod tests {
     fn what_a_line_waits_for_and_holds() {
         let look = look(TEXT);
         assert_eq!(named_lock(&look, &frame(4)).unwrap().name, "b.lock");
-        let held: Vec<_> = held_locks(&look, &frame(4))
-            .into_iter()
-            .map(|lock| lock.name)
-            .collect();
+        let held: Vec<_> = held_locks(&look, &frame(4)).into_iter().map(|lock| lock.name).collect();
         assert_eq!(held, ["a.lock"]);
-        let held: Vec<_> = held_locks(&look, &frame(11))
-            .into_iter()
-            .map(|lock| lock.name)
-            .collect();
+        let held: Vec<_> = held_locks(&look, &frame(11)).into_iter().map(|lock| lock.name).collect();
         assert_eq!(held, ["c"]);
-        assert_eq!(
-            enclosing_loop(&look, &frame(11)),
-            Some("while child.poll() is None:")
-        );
+        assert_eq!(enclosing_loop(&look, &frame(11)), Some("while child.poll() is None:"));
     }
 
     #[test]
     fn addresses_tell_equal_names_apart() {
         let look = look(TEXT);
         let mut one = frame(4);
-        one.locals.push(Local {
-            name: "b".into(),
-            value: String::new(),
-            address: 0x10,
-        });
+        one.locals.push(Local { name: "b".into(), value: String::new(), address: 0x10 });
         assert_eq!(named_lock(&look, &one).unwrap().key, "10.lock");
     }
 }

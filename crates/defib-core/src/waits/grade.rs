@@ -37,21 +37,11 @@ impl Verdict {
     /// Network and terminal waits get more patience.
     #[must_use]
     pub fn is_patient(&self) -> bool {
-        self.outside.iter().any(|kind| {
-            matches!(
-                kind,
-                Outside::Network | Outside::Terminal | Outside::Process
-            )
-        })
+        self.outside.iter().any(|kind| matches!(kind, Outside::Network | Outside::Terminal | Outside::Process))
     }
 
     fn none(grade: Grade) -> Self {
-        Self {
-            grade,
-            stuck: Vec::new(),
-            outside: BTreeSet::new(),
-            gives_up_in_s: None,
-        }
+        Self { grade, stuck: Vec::new(), outside: BTreeSet::new(), gives_up_in_s: None }
     }
 }
 
@@ -65,22 +55,14 @@ pub fn judge(graph: &Graph<'_>, root: i32, moving: bool) -> Verdict {
     let Some(main) = graph.main_of(root) else {
         return without_main(graph, &with_pollers, pending, moving);
     };
-    let busy = moving
-        || graph
-            .nodes
-            .iter()
-            .any(|node| node.process.in_tree && node.active());
+    let busy = moving || graph.nodes.iter().any(|node| node.process.in_tree && node.active());
     if busy {
         return part(graph, pending, &with_pollers);
     }
     if let Some(verdict) = escaped_holder(graph, main) {
         return verdict;
     }
-    let status = if plain[main] == Status::Live {
-        &with_pollers
-    } else {
-        &plain
-    };
+    let status = if plain[main] == Status::Live { &with_pollers } else { &plain };
     if plain[main] == Status::Live && pending.is_empty() {
         return Verdict::none(Grade::None);
     }
@@ -88,20 +70,10 @@ pub fn judge(graph: &Graph<'_>, root: i32, moving: bool) -> Verdict {
         Status::Live => part(graph, pending, &with_pollers),
         Status::Outside(kinds) if kinds.iter().any(|kind| kind.is_idle()) => {
             let grade = part(graph, pending, &with_pollers);
-            if grade.grade == Grade::Part {
-                grade
-            } else {
-                Verdict::none(Grade::Idle)
-            }
+            if grade.grade == Grade::Part { grade } else { Verdict::none(Grade::Idle) }
         }
         Status::Outside(kinds) => whole(graph, main, Grade::Probable, kinds.clone(), status),
-        Status::Stuck => whole(
-            graph,
-            main,
-            closed_grade(graph, status),
-            BTreeSet::new(),
-            status,
-        ),
+        Status::Stuck => whole(graph, main, closed_grade(graph, status), BTreeSet::new(), status),
     }
 }
 
@@ -114,25 +86,18 @@ fn stuck_work(graph: &Graph<'_>, status: &[Status]) -> Vec<NodeId> {
             Status::Outside(kinds) => !kinds.iter().any(|kind| kind.is_idle()),
             Status::Stuck => true,
         };
-        node.process.in_tree
-            && waits
-            && node.unlimited()
-            && node.pending()
-            && node.unchanged >= graph.looks.min(2)
+        node.process.in_tree && waits && node.unlimited() && node.pending() && node.unchanged >= graph.looks.min(2)
     };
     (0..graph.nodes.len()).filter(stuck).collect()
 }
 
 /// The main thread has ended and others live on, or the root is only a zombie.
-fn without_main(
-    graph: &Graph<'_>,
-    status: &[Status],
-    pending: Vec<NodeId>,
-    moving: bool,
-) -> Verdict {
-    let all_stuck = graph.nodes.iter().zip(status).all(|(node, status)| {
-        !node.process.in_tree || node.purpose == Purpose::Helper || *status != Status::Live
-    });
+fn without_main(graph: &Graph<'_>, status: &[Status], pending: Vec<NodeId>, moving: bool) -> Verdict {
+    let all_stuck = graph
+        .nodes
+        .iter()
+        .zip(status)
+        .all(|(node, status)| !node.process.in_tree || node.purpose == Purpose::Helper || *status != Status::Live);
     if moving || !all_stuck || pending.is_empty() {
         return part(graph, pending, status);
     }
@@ -155,20 +120,12 @@ fn part(graph: &Graph<'_>, pending: Vec<NodeId>, status: &[Status]) -> Verdict {
         .collect();
     let known = faults.iter().any(|id| {
         graph.cycles.iter().any(|cycle| cycle.nodes.contains(id))
-            || matches!(
-                graph.nodes[*id].purpose,
-                Purpose::PipeWrite { .. } | Purpose::Stopped
-            )
+            || matches!(graph.nodes[*id].purpose, Purpose::PipeWrite { .. } | Purpose::Stopped)
     });
     if !known {
         return Verdict::none(Grade::None);
     }
-    Verdict {
-        grade: Grade::Part,
-        stuck: faults,
-        outside: BTreeSet::new(),
-        gives_up_in_s: None,
-    }
+    Verdict { grade: Grade::Part, stuck: faults, outside: BTreeSet::new(), gives_up_in_s: None }
 }
 
 /// A reader that waits for the end of a file which only an escaped descendant
@@ -180,12 +137,7 @@ fn escaped_holder(graph: &Graph<'_>, main: NodeId) -> Option<Verdict> {
     };
     let stuck = (0..graph.nodes.len()).find(reader)?;
     let whole = stuck == main || graph.reaches(main, stuck);
-    whole.then(|| Verdict {
-        grade: Grade::Probable,
-        stuck: vec![stuck],
-        outside: BTreeSet::new(),
-        gives_up_in_s: None,
-    })
+    whole.then(|| Verdict { grade: Grade::Probable, stuck: vec![stuck], outside: BTreeSet::new(), gives_up_in_s: None })
 }
 
 /// Closed: proved where every edge is known, probable where a lock or event has no known owner.
@@ -205,15 +157,9 @@ fn closed_grade(graph: &Graph<'_>, status: &[Status]) -> Grade {
     let stuck = (0..graph.nodes.len())
         .filter(|&id| graph.nodes[id].process.in_tree && status[id] == Status::Stuck)
         .filter(|&id| graph.nodes[id].purpose != Purpose::Helper);
-    let stable = |id: NodeId| {
-        graph.nodes[id].unchanged >= graph.looks.min(3) || !graph.nodes[id].unlimited()
-    };
+    let stable = |id: NodeId| graph.nodes[id].unchanged >= graph.looks.min(3) || !graph.nodes[id].unlimited();
     let stuck: Vec<NodeId> = stuck.collect();
-    if stuck.iter().all(|&id| !unknown_owner(id) && stable(id)) {
-        Grade::Proved
-    } else {
-        Grade::Probable
-    }
+    if stuck.iter().all(|&id| !unknown_owner(id) && stable(id)) { Grade::Proved } else { Grade::Probable }
 }
 
 /// The lock is held by a node that is itself in a cycle.
@@ -222,35 +168,20 @@ fn waits_for_cycle(graph: &Graph<'_>, id: NodeId) -> bool {
     let Some(wants) = &node.wants else {
         return false;
     };
-    graph
-        .cycles
-        .iter()
-        .flat_map(|cycle| &cycle.nodes)
-        .any(|&other| {
-            graph.nodes[other].process.pid == node.process.pid
-                && graph.nodes[other]
-                    .holds
-                    .iter()
-                    .any(|(lock, _)| lock.key == wants.key)
-        })
+    graph.cycles.iter().flat_map(|cycle| &cycle.nodes).any(|&other| {
+        graph.nodes[other].process.pid == node.process.pid
+            && graph.nodes[other].holds.iter().any(|(lock, _)| lock.key == wants.key)
+    })
 }
 
-fn whole(
-    graph: &Graph<'_>,
-    main: NodeId,
-    grade: Grade,
-    outside: BTreeSet<Outside>,
-    status: &[Status],
-) -> Verdict {
+fn whole(graph: &Graph<'_>, main: NodeId, grade: Grade, outside: BTreeSet<Outside>, status: &[Status]) -> Verdict {
     let mut stuck: Vec<NodeId> = (0..graph.nodes.len())
         .filter(|&id| graph.nodes[id].process.in_tree && status[id] != Status::Live)
         .filter(|&id| graph.nodes[id].pending() || id == main)
         .collect();
     stuck.sort_by_key(|&id| (!graph.nodes[id].unlimited(), id != main));
     let unlimited = stuck.iter().any(|&id| graph.nodes[id].unlimited());
-    let moved = stuck
-        .iter()
-        .any(|&id| graph.nodes[id].unlimited() && graph.nodes[id].unchanged < graph.looks.min(2));
+    let moved = stuck.iter().any(|&id| graph.nodes[id].unlimited() && graph.nodes[id].unchanged < graph.looks.min(2));
     if !unlimited || moved {
         return Verdict::none(Grade::None);
     }
@@ -261,15 +192,8 @@ fn whole(
     let gives_up_in_s = stuck
         .iter()
         .filter_map(left)
-        .fold(None, |least: Option<f64>, left| {
-            Some(least.map_or(left, |least| least.min(left)))
-        });
-    Verdict {
-        grade,
-        stuck,
-        outside,
-        gives_up_in_s,
-    }
+        .fold(None, |least: Option<f64>, left| Some(least.map_or(left, |least| least.min(left))));
+    Verdict { grade, stuck, outside, gives_up_in_s }
 }
 
 impl Graph<'_> {
@@ -282,19 +206,13 @@ impl Graph<'_> {
             // What comes on standard input is somebody else's to end.
             Purpose::PipeRead { fd: 0, .. } => return Vec::new(),
             Purpose::PipeRead { inode, .. } => vec![*inode],
-            Purpose::Any(fds) => fds
-                .iter()
-                .filter_map(|&fd| read_pipe(node.process, fd))
-                .collect(),
+            Purpose::Any(fds) => fds.iter().filter_map(|&fd| read_pipe(node.process, fd)).collect(),
             _ => return Vec::new(),
         };
         let mut escaped = Vec::new();
         for inode in inodes {
-            let holders: Vec<i32> = self
-                .holders(inode, true)
-                .into_iter()
-                .filter(|&pid| pid != node.process.pid)
-                .collect();
+            let holders: Vec<i32> =
+                self.holders(inode, true).into_iter().filter(|&pid| pid != node.process.pid).collect();
             let related = |&pid: &i32| {
                 self.is_ancestor(node.process.pid, pid)
                     || self.is_ancestor(pid, node.process.pid)

@@ -80,6 +80,8 @@ pub struct Node<'a> {
     pub polls: bool,
     /// CPU share between the looks, 1.0 for a whole core.
     pub cpu_share: f64,
+    /// On a CPU or ready to run in this many of the looks.
+    pub running: usize,
     /// Unchanged in this many of the looks, the last included.
     pub unchanged: usize,
     /// Nodes that could end the wait.
@@ -175,22 +177,11 @@ impl<'a> Graph<'a> {
             if Some(process.pid) == relay || process.state == ProcessState::Zombie {
                 continue;
             }
-            for thread in process
-                .threads
-                .iter()
-                .filter(|thread| thread.wait != Wait::Dead)
-            {
+            for thread in process.threads.iter().filter(|thread| thread.wait != Wait::Dead) {
                 nodes.push(node(looks, look, process, thread));
             }
         }
-        let mut graph = Self {
-            look,
-            looks: looks.len(),
-            span_s,
-            nodes,
-            cycles: Vec::new(),
-            relay,
-        };
+        let mut graph = Self { look, looks: looks.len(), span_s, nodes, cycles: Vec::new(), relay };
         for id in 0..graph.nodes.len() {
             let (providers, outside) = graph.ways(id);
             graph.nodes[id].providers = providers;
@@ -203,9 +194,7 @@ impl<'a> Graph<'a> {
     /// The main thread of a process.
     #[must_use]
     pub fn main_of(&self, pid: i32) -> Option<NodeId> {
-        self.nodes
-            .iter()
-            .position(|node| node.process.pid == pid && node.is_main())
+        self.nodes.iter().position(|node| node.process.pid == pid && node.is_main())
     }
 
     /// Nodes of a process.
@@ -217,11 +206,7 @@ impl<'a> Graph<'a> {
     /// cannot go on by itself but waits for the rest of the tree.
     #[must_use]
     pub fn status(&self, pollers_wait: bool) -> Vec<Status> {
-        let mut status: Vec<Status> = self
-            .nodes
-            .iter()
-            .map(|node| self.first_status(node, pollers_wait))
-            .collect();
+        let mut status: Vec<Status> = (0..self.nodes.len()).map(|id| self.first_status(id, pollers_wait)).collect();
         loop {
             let mut changed = false;
             for id in 0..self.nodes.len() {
@@ -237,8 +222,9 @@ impl<'a> Graph<'a> {
         }
     }
 
-    fn first_status(&self, node: &Node<'_>, pollers_wait: bool) -> Status {
-        if self.goes_on(node, pollers_wait) {
+    fn first_status(&self, id: NodeId, pollers_wait: bool) -> Status {
+        let node = &self.nodes[id];
+        if self.goes_on(id, pollers_wait) {
             Status::Live
         } else if node.outside.is_empty() {
             Status::Stuck
@@ -248,14 +234,13 @@ impl<'a> Graph<'a> {
     }
 
     /// By itself: it computes, sleeps, is being debugged, or cannot be seen.
-    fn goes_on(&self, node: &Node<'_>, pollers_wait: bool) -> bool {
+    fn goes_on(&self, id: NodeId, pollers_wait: bool) -> bool {
+        let node = &self.nodes[id];
         let limited = !node.unlimited();
         node.active()
             || match node.purpose {
-                Purpose::Sleep | Purpose::Notify | Purpose::LoopIdle | Purpose::Other(_)
-                    if limited =>
-                {
-                    !(pollers_wait && (node.polls || node.purpose == Purpose::Notify))
+                Purpose::Sleep | Purpose::Notify | Purpose::LoopIdle | Purpose::Other(_) if limited => {
+                    !(pollers_wait && (node.polls || node.purpose == Purpose::Notify) && self.has_pending_work(id))
                 }
                 // A network call with a deadline ends by itself.
                 Purpose::Receive { .. } | Purpose::Connect { .. } | Purpose::Send { .. } => limited,
@@ -264,14 +249,27 @@ impl<'a> Graph<'a> {
             }
     }
 
+    /// Pending work that a polling thread may be waiting for: in its own process
+    /// or its children. Those who wait for this very thread to finish are none: for
+    /// them it is the worker.
+    fn has_pending_work(&self, id: NodeId) -> bool {
+        let own = self.nodes[id].process.pid;
+        (0..self.nodes.len()).any(|other| {
+            let node = &self.nodes[other];
+            let below = node.process.pid == own || self.is_ancestor(own, node.process.pid);
+            let for_this =
+                matches!(node.purpose, Purpose::Join | Purpose::Future | Purpose::Child(_)) && self.reaches(other, id);
+            other != id && below && node.pending() && node.unlimited() && !for_this
+        })
+    }
+
     fn next_status(&self, id: NodeId, status: &[Status], pollers_wait: bool) -> Status {
         if status[id] == Status::Live {
             return Status::Live;
         }
         let node = &self.nodes[id];
         let mut outside = node.outside.clone();
-        let poller =
-            pollers_wait && !node.unlimited() && node.providers.is_empty() && !node.pending();
+        let poller = pollers_wait && !node.unlimited() && node.providers.is_empty() && !node.pending();
         let everyone: Vec<NodeId>;
         let providers: &[NodeId] = if poller {
             everyone = self.waited_by_poller(id);
@@ -286,11 +284,7 @@ impl<'a> Graph<'a> {
                 Status::Stuck => {}
             }
         }
-        if outside.is_empty() {
-            Status::Stuck
-        } else {
-            Status::Outside(outside)
-        }
+        if outside.is_empty() { Status::Stuck } else { Status::Outside(outside) }
     }
 
     /// Whom a polling thread may wait for: the pending work of the tree.
@@ -313,23 +307,18 @@ impl<'a> Graph<'a> {
             Purpose::PipeRead { fd, inode } => self.pipe(node, *fd, *inode, true),
             Purpose::PipeWrite { fd, inode } => self.pipe(node, *fd, *inode, false),
             Purpose::Any(fds) => self.any(node, fds),
-            Purpose::Receive { fd } | Purpose::Send { fd } | Purpose::Connect { fd } => {
-                self.socket(node, *fd)
-            }
+            Purpose::Receive { fd } | Purpose::Send { fd } | Purpose::Connect { fd } => self.socket(node, *fd),
             Purpose::Lock => self.lock(id),
             Purpose::Join | Purpose::Future => (self.workers(id), BTreeSet::new()),
             Purpose::Notify | Purpose::LoopIdle => self.notifiers(id),
             Purpose::Clients | Purpose::Signal | Purpose::Helper => outside(Outside::Idle),
-            Purpose::TerminalRead { .. }
-            | Purpose::TerminalWrite { .. }
-            | Purpose::Input { .. } => outside(Outside::Terminal),
+            Purpose::TerminalRead { .. } | Purpose::TerminalWrite { .. } | Purpose::Input { .. } => {
+                outside(Outside::Terminal)
+            }
             Purpose::FileLock { .. } => outside(Outside::FileLock),
             Purpose::Device { .. } => outside(Outside::Device),
             Purpose::Stopped => outside(Outside::JobControl),
-            Purpose::Native => (
-                self.active_in(node.process.pid),
-                BTreeSet::from([Outside::Unknown]),
-            ),
+            Purpose::Native => (self.active_in(node.process.pid), BTreeSet::from([Outside::Unknown])),
             Purpose::Other(_) => outside(Outside::Unknown),
         }
     }
@@ -340,57 +329,31 @@ impl<'a> Graph<'a> {
             Some(pid) if pid > 0 => node.process.pid == pid,
             _ => node.process.ppid == parent,
         };
-        (0..self.nodes.len())
-            .filter(|&id| self.nodes[id].is_main() && wanted(&self.nodes[id]))
-            .collect()
+        (0..self.nodes.len()).filter(|&id| self.nodes[id].is_main() && wanted(&self.nodes[id])).collect()
     }
 
     /// Whoever holds the other end of a pipe.
-    fn pipe(
-        &self,
-        node: &Node<'_>,
-        fd: i32,
-        inode: u64,
-        reads: bool,
-    ) -> (Vec<NodeId>, BTreeSet<Outside>) {
+    fn pipe(&self, node: &Node<'_>, fd: i32, inode: u64, reads: bool) -> (Vec<NodeId>, BTreeSet<Outside>) {
         let holders = self.holders(inode, reads);
         if !reads && holders.iter().any(|&pid| Some(pid) == self.relay) {
             return (Vec::new(), BTreeSet::from([Outside::Downstream]));
         }
-        let others: Vec<i32> = holders
-            .iter()
-            .copied()
-            .filter(|&pid| pid != node.process.pid)
-            .collect();
+        let others: Vec<i32> = holders.iter().copied().filter(|&pid| pid != node.process.pid).collect();
         let mut outside = BTreeSet::new();
         for &pid in &others {
-            if self
-                .look
-                .process(pid)
-                .is_some_and(|process| !process.in_tree)
-            {
-                outside.insert(if fd == 0 && reads {
-                    Outside::Terminal
-                } else {
-                    Outside::Process
-                });
+            if self.look.process(pid).is_some_and(|process| !process.in_tree) {
+                outside.insert(if fd == 0 && reads { Outside::Terminal } else { Outside::Process });
             }
         }
         if holders.is_empty() {
             // Nobody was seen: a process that may not be read holds it.
-            outside.insert(if fd == 0 && reads {
-                Outside::Terminal
-            } else {
-                Outside::Process
-            });
+            outside.insert(if fd == 0 && reads { Outside::Terminal } else { Outside::Process });
         }
         // A worker that waits for its parent's next command is at rest.
-        if reads
-            && !others.is_empty()
-            && others
-                .iter()
-                .all(|&pid| self.is_ancestor(pid, node.process.pid))
-        {
+        let of_parent = |&pid: &i32| {
+            self.look.process(pid).is_some_and(|process| process.in_tree) && self.is_ancestor(pid, node.process.pid)
+        };
+        if reads && !others.is_empty() && others.iter().all(of_parent) {
             let idle = fd == 0 || node.process.forked_without_exec;
             if idle {
                 outside.insert(Outside::Idle);
@@ -398,11 +361,7 @@ impl<'a> Graph<'a> {
         }
         let mut providers: Vec<NodeId> = others
             .iter()
-            .filter(|&&pid| {
-                self.look
-                    .process(pid)
-                    .is_some_and(|process| process.in_tree)
-            })
+            .filter(|&&pid| self.look.process(pid).is_some_and(|process| process.in_tree))
             .flat_map(|&pid| self.of_process(pid))
             .filter(|&id| !self.nodes[id].rests())
             .collect();
@@ -422,12 +381,7 @@ impl<'a> Graph<'a> {
                 right_end && matches!(&descriptor.target, Target::Pipe { inode: same, .. } if *same == inode)
             })
         };
-        self.look
-            .processes
-            .iter()
-            .filter(holds)
-            .map(|process| process.pid)
-            .collect()
+        self.look.processes.iter().filter(holds).map(|process| process.pid).collect()
     }
 
     /// Is `ancestor` a parent, grandparent, … of `pid`?
@@ -447,13 +401,8 @@ impl<'a> Graph<'a> {
     }
 
     fn socket(&self, node: &Node<'_>, fd: i32) -> (Vec<NodeId>, BTreeSet<Outside>) {
-        let Some(Target::Socket {
-            socket: Some(socket),
-            ..
-        }) = node
-            .process
-            .descriptor(fd)
-            .map(|descriptor| &descriptor.target)
+        let Some(Target::Socket { socket: Some(socket), .. }) =
+            node.process.descriptor(fd).map(|descriptor| &descriptor.target)
         else {
             return (Vec::new(), BTreeSet::from([Outside::Network]));
         };
@@ -461,30 +410,19 @@ impl<'a> Graph<'a> {
             return (Vec::new(), BTreeSet::from([Outside::Idle]));
         }
         let peers = socket.peer.as_ref().map_or(&[][..], |peer| &peer.pids);
-        let in_tree = |pid: &&i32| {
-            self.look
-                .process(**pid)
-                .is_some_and(|process| process.in_tree)
-        };
+        let in_tree = |pid: &&i32| self.look.process(**pid).is_some_and(|process| process.in_tree);
         let inside: Vec<i32> = peers.iter().filter(in_tree).copied().collect();
         let mut outside = BTreeSet::new();
-        if socket.protocol == "unix" && inside.iter().any(|&pid| pid != node.process.pid) {
+        let others = inside.iter().flat_map(|&pid| self.of_process(pid));
+        let providers: Vec<NodeId> =
+            others.filter(|&id| !std::ptr::eq(self.nodes[id].thread, node.thread) && self.provides_soon(id)).collect();
+        let from_parent = inside.iter().all(|&pid| pid != node.process.pid && self.is_ancestor(pid, node.process.pid));
+        if socket.protocol == "unix" && !inside.is_empty() && from_parent {
             // multiprocessing's pipes are socket pairs: a worker at rest waits for its parent.
-            if inside
-                .iter()
-                .all(|&pid| self.is_ancestor(pid, node.process.pid))
-            {
-                outside.insert(Outside::Idle);
-            }
-        } else {
+            outside.insert(Outside::Idle);
+        } else if providers.is_empty() {
             outside.insert(Outside::Network);
         }
-        let others = inside.iter().flat_map(|&pid| self.of_process(pid));
-        let providers = others
-            .filter(|&id| {
-                !std::ptr::eq(self.nodes[id].thread, node.thread) && self.provides_soon(id)
-            })
-            .collect();
         (providers, outside)
     }
 
@@ -492,8 +430,7 @@ impl<'a> Graph<'a> {
     fn provides_soon(&self, id: NodeId) -> bool {
         const LONG_S: f64 = 600.0;
         let node = &self.nodes[id];
-        let long =
-            matches!(node.limit, Limit::Bounded { total_s: Some(total), .. } if total >= LONG_S);
+        let long = matches!(node.limit, Limit::Bounded { total_s: Some(total), .. } if total >= LONG_S);
         !(long && node.purpose == Purpose::Sleep) && !node.rests()
     }
 
@@ -502,33 +439,21 @@ impl<'a> Graph<'a> {
         let port = |address: &str| address.rsplit(':').next().map(str::to_owned);
         let local = port(&socket.local);
         socket.protocol == "tcp"
-            && self
-                .look
-                .processes
-                .iter()
-                .filter(|process| process.in_tree)
-                .any(|process| {
-                    process.descriptors.iter().any(|descriptor| {
-                        matches!(&descriptor.target, Target::Socket { socket: Some(other), .. }
+            && self.look.processes.iter().filter(|process| process.in_tree).any(|process| {
+                process.descriptors.iter().any(|descriptor| {
+                    matches!(&descriptor.target, Target::Socket { socket: Some(other), .. }
                         if other.state == "listen" && port(&other.local) == local)
-                    })
                 })
+            })
     }
 
     fn any(&self, node: &Node<'_>, fds: &[i32]) -> (Vec<NodeId>, BTreeSet<Outside>) {
         let mut providers = Vec::new();
         let mut outside = BTreeSet::new();
         for &fd in fds {
-            let (more, kinds) = match node
-                .process
-                .descriptor(fd)
-                .map(|descriptor| &descriptor.target)
-            {
+            let (more, kinds) = match node.process.descriptor(fd).map(|descriptor| &descriptor.target) {
                 Some(Target::Pipe { inode, .. }) => {
-                    let reads = node
-                        .process
-                        .descriptor(fd)
-                        .is_some_and(|descriptor| descriptor.access.reads());
+                    let reads = node.process.descriptor(fd).is_some_and(|descriptor| descriptor.access.reads());
                     self.pipe(node, fd, *inode, reads)
                 }
                 Some(Target::Socket { .. }) => self.socket(node, fd),
@@ -536,9 +461,7 @@ impl<'a> Graph<'a> {
                 Some(Target::Anonymous { name }) if name.starts_with("pidfd") => {
                     (self.children(node.process.pid, None), BTreeSet::new())
                 }
-                Some(Target::Anonymous { name })
-                    if name.contains("inotify") || name.contains("signalfd") =>
-                {
+                Some(Target::Anonymous { name }) if name.contains("inotify") || name.contains("signalfd") => {
                     (Vec::new(), BTreeSet::from([Outside::Idle]))
                 }
                 Some(Target::Anonymous { .. }) => (self.siblings(node), BTreeSet::new()),
@@ -554,39 +477,25 @@ impl<'a> Graph<'a> {
     fn siblings(&self, node: &Node<'_>) -> Vec<NodeId> {
         let same = |id: &NodeId| {
             let other = &self.nodes[*id];
-            other.process.pid == node.process.pid
-                && !std::ptr::eq(other.thread, node.thread)
-                && !other.rests()
+            other.process.pid == node.process.pid && !std::ptr::eq(other.thread, node.thread) && !other.rests()
         };
         (0..self.nodes.len()).filter(same).collect()
     }
 
     fn active_in(&self, pid: i32) -> Vec<NodeId> {
-        self.of_process(pid)
-            .filter(|&id| self.nodes[id].active())
-            .collect()
+        self.of_process(pid).filter(|&id| self.nodes[id].active()).collect()
     }
 
     /// Those who could release a lock.
     fn lock(&self, id: NodeId) -> (Vec<NodeId>, BTreeSet<Outside>) {
         let node = &self.nodes[id];
-        if let Wait::Futex {
-            owner: Some(owner), ..
-        } = node.thread.wait
-            && let Some(holder) = self
-                .nodes
-                .iter()
-                .position(|other| other.thread.tid == owner)
+        if let Wait::Futex { owner: Some(owner), .. } = node.thread.wait
+            && let Some(holder) = self.nodes.iter().position(|other| other.thread.tid == owner)
         {
             return (vec![holder], BTreeSet::new());
         }
         if let Some(wants) = &node.wants {
-            let holds = |other: &NodeId| {
-                self.nodes[*other]
-                    .holds
-                    .iter()
-                    .any(|(lock, _)| lock.key == wants.key)
-            };
+            let holds = |other: &NodeId| self.nodes[*other].holds.iter().any(|(lock, _)| lock.key == wants.key);
             let holders: Vec<NodeId> = self.of_process(node.process.pid).filter(holds).collect();
             if !holders.is_empty() {
                 return (holders, BTreeSet::new());
@@ -596,9 +505,7 @@ impl<'a> Graph<'a> {
         if matches!(node.thread.wait, Wait::Futex { shared: true, .. }) {
             providers.extend((0..self.nodes.len()).filter(|&other| {
                 let other = &self.nodes[other];
-                other.process.in_tree
-                    && other.process.pid != node.process.pid
-                    && other.purpose != Purpose::Helper
+                other.process.in_tree && other.process.pid != node.process.pid && other.purpose != Purpose::Helper
             }));
         }
         (providers, BTreeSet::new())
@@ -609,9 +516,7 @@ impl<'a> Graph<'a> {
         let node = &self.nodes[id];
         let child = |other: &NodeId| {
             let other = &self.nodes[*other];
-            other.process.ppid == node.process.pid
-                && other.is_main()
-                && other.purpose != Purpose::Helper
+            other.process.ppid == node.process.pid && other.is_main() && other.purpose != Purpose::Helper
         };
         let mut workers: Vec<NodeId> = self.siblings(node);
         workers.retain(|&other| !self.nodes[other].is_main());
@@ -673,53 +578,26 @@ impl<'a> Graph<'a> {
         if node.purpose != Purpose::Lock || !node.unlimited() {
             return None;
         }
-        if let Wait::Futex {
-            owner: Some(owner), ..
-        } = node.thread.wait
-        {
-            return self
-                .nodes
-                .iter()
-                .position(|other| other.thread.tid == owner);
+        if let Wait::Futex { owner: Some(owner), .. } = node.thread.wait {
+            return self.nodes.iter().position(|other| other.thread.tid == owner);
         }
         let wants = node.wants.as_ref()?;
-        let holds = |other: &NodeId| {
-            self.nodes[*other]
-                .holds
-                .iter()
-                .any(|(lock, _)| lock.key == wants.key)
-        };
+        let holds = |other: &NodeId| self.nodes[*other].holds.iter().any(|(lock, _)| lock.key == wants.key);
         let mut holders = self.of_process(node.process.pid).filter(holds);
         let holder = holders.next()?;
         holders.next().is_none().then_some(holder)
     }
 }
 
-fn node<'a>(
-    looks: &'a [Look],
-    look: &'a Look,
-    process: &'a Process,
-    thread: &'a Thread,
-) -> Node<'a> {
+fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a Thread) -> Node<'a> {
     let (purpose, limit) = meaning(look, process, thread);
-    let frames = thread
-        .python
-        .as_ref()
-        .map_or(&[][..], |stack| &stack.frames);
+    let frames = thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
     let frame = innermost_user_frame(frames);
-    let wants = (purpose == Purpose::Lock)
-        .then(|| named_lock(look, frame?))
-        .flatten();
-    let user_frames = frames
-        .iter()
-        .filter(|frame| crate::place::is_user_file(&frame.file));
+    let wants = (purpose == Purpose::Lock).then(|| named_lock(look, frame?)).flatten();
+    let user_frames = frames.iter().filter(|frame| crate::place::is_user_file(&frame.file));
     let mut holds = Vec::new();
     for frame in user_frames {
-        holds.extend(
-            held_locks(look, frame)
-                .into_iter()
-                .map(|lock| (lock, frame)),
-        );
+        holds.extend(held_locks(look, frame).into_iter().map(|lock| (lock, frame)));
     }
     let moved = movement(looks, process, thread);
     Node {
@@ -732,6 +610,7 @@ fn node<'a>(
         holds,
         polls: moved.polls,
         cpu_share: moved.cpu_share,
+        running: moved.running,
         unchanged: moved.unchanged,
         providers: Vec::new(),
         outside: BTreeSet::new(),
@@ -741,68 +620,39 @@ fn node<'a>(
 struct Movement {
     polls: bool,
     cpu_share: f64,
+    running: usize,
     unchanged: usize,
 }
 
 /// How a thread changed over the looks.
 fn movement(looks: &[Look], process: &Process, thread: &Thread) -> Movement {
     let earlier = |look: &'_ Look| -> Option<(f64, f64, u64, Wait)> {
-        let before = look
-            .process(process.pid)
-            .filter(|before| before.start_ticks == process.start_ticks)?;
-        let before = before
-            .threads
-            .iter()
-            .find(|before| before.tid == thread.tid)?;
-        Some((
-            look.at_s,
-            before.cpu_s,
-            before.switches,
-            before.wait.clone(),
-        ))
+        let before = look.process(process.pid).filter(|before| before.start_ticks == process.start_ticks)?;
+        let before = before.threads.iter().find(|before| before.tid == thread.tid)?;
+        Some((look.at_s, before.cpu_s, before.switches, before.wait.clone()))
     };
     let history: Vec<_> = looks.iter().filter_map(earlier).collect();
     let Some((first_at, first_cpu, first_switches, _)) = history.first().cloned() else {
         return Movement {
             polls: false,
             cpu_share: 0.0,
+            running: usize::from(thread.wait == Wait::Running),
             unchanged: 1,
         };
     };
-    let last = history.last().cloned().unwrap_or((
-        first_at,
-        first_cpu,
-        first_switches,
-        thread.wait.clone(),
-    ));
+    let last = history.last().cloned().unwrap_or((first_at, first_cpu, first_switches, thread.wait.clone()));
     let seconds = last.0 - first_at;
-    let cpu_share = if seconds > 0.05 {
-        ((last.1 - first_cpu) / seconds).max(0.0)
-    } else {
-        0.0
-    };
-    let same = history
-        .iter()
-        .rev()
-        .take_while(|entry| entry.2 == last.2 && same_wait(&entry.3, &thread.wait));
+    let cpu_share = if seconds > 0.05 { ((last.1 - first_cpu) / seconds).max(0.0) } else { 0.0 };
+    let same = history.iter().rev().take_while(|entry| entry.2 == last.2 && same_wait(&entry.3, &thread.wait));
     let unchanged = same.count().max(1);
+    let running = history.iter().filter(|entry| entry.3 == Wait::Running).count();
     let bounded = matches!(
         thread.wait,
         Wait::Sleep { .. }
-            | Wait::Futex {
-                bound: crate::facts::Bound::Within(_) | crate::facts::Bound::Unknown,
-                ..
-            }
-            | Wait::Poll {
-                bound: crate::facts::Bound::Within(_) | crate::facts::Bound::Unknown,
-                ..
-            }
+            | Wait::Futex { bound: crate::facts::Bound::Within(_) | crate::facts::Bound::Unknown, .. }
+            | Wait::Poll { bound: crate::facts::Bound::Within(_) | crate::facts::Bound::Unknown, .. }
     );
-    Movement {
-        polls: bounded && history.len() > 1 && last.2 > first_switches,
-        cpu_share,
-        unchanged,
-    }
+    Movement { polls: bounded && history.len() > 1 && last.2 > first_switches, cpu_share, running, unchanged }
 }
 
 /// The same call on the same object; time limits may differ.

@@ -7,10 +7,7 @@ use super::code::enclosing_loop;
 
 /// What a thread waits for, in the program's own terms. `fd` is the descriptor's
 /// number in its process, `inode` names the pipe.
-#[expect(
-    missing_docs,
-    reason = "the fields mean the same in every variant and are explained above"
-)]
+#[expect(missing_docs, reason = "the fields mean the same in every variant and are explained above")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Purpose {
     /// Computes.
@@ -121,24 +118,12 @@ const KNOWN: &[(&str, &str, Known)] = &[
     ("/multiprocessing/queues.py", "put", Known::Notify),
     ("/multiprocessing/synchronize.py", "__enter__", Known::Lock),
     ("/multiprocessing/synchronize.py", "wait", Known::Notify),
-    (
-        "/multiprocessing/resource_tracker.py",
-        "main",
-        Known::Helper,
-    ),
+    ("/multiprocessing/resource_tracker.py", "main", Known::Helper),
     ("/multiprocessing/forkserver.py", "main", Known::Helper),
     ("/concurrent/futures/thread.py", "_worker", Known::Helper),
     ("/concurrent/futures/thread.py", "shutdown", Known::Join),
-    (
-        "/concurrent/futures/process.py",
-        "_process_worker",
-        Known::Helper,
-    ),
-    (
-        "/concurrent/futures/process.py",
-        "wait_result_broken_or_wakeup",
-        Known::Helper,
-    ),
+    ("/concurrent/futures/process.py", "_process_worker", Known::Helper),
+    ("/concurrent/futures/process.py", "wait_result_broken_or_wakeup", Known::Helper),
     ("/concurrent/futures/process.py", "shutdown", Known::Join),
     ("/concurrent/futures/_base.py", "*", Known::Future),
     ("/threading.py", "join", Known::Join),
@@ -158,9 +143,9 @@ const KNOWN: &[(&str, &str, Known)] = &[
 
 fn known(frame: &Frame) -> Option<Known> {
     let file = frame.file.replace('\\', "/");
-    let row = KNOWN.iter().find(|(suffix, function, _)| {
-        file.ends_with(suffix) && (*function == "*" || *function == frame.function)
-    });
+    let row = KNOWN
+        .iter()
+        .find(|(suffix, function, _)| file.ends_with(suffix) && (*function == "*" || *function == frame.function));
     row.map(|row| row.2)
 }
 
@@ -168,9 +153,7 @@ fn known(frame: &Frame) -> Option<Known> {
 /// outermost first, and that user frame.
 fn library_part(frames: &[Frame]) -> (Vec<&Frame>, Option<&Frame>) {
     let user = innermost_user_frame(frames);
-    let inside = frames
-        .iter()
-        .take_while(|frame| user.is_none_or(|user| !std::ptr::eq(*frame, user)));
+    let inside = frames.iter().take_while(|frame| user.is_none_or(|user| !std::ptr::eq(*frame, user)));
     let mut inside: Vec<&Frame> = inside.collect();
     inside.reverse();
     (inside, user)
@@ -179,17 +162,11 @@ fn library_part(frames: &[Frame]) -> (Vec<&Frame>, Option<&Frame>) {
 /// What this thread waits for, and how long at most.
 #[must_use]
 pub fn meaning(look: &Look, process: &Process, thread: &Thread) -> (Purpose, Limit) {
-    let frames = thread
-        .python
-        .as_ref()
-        .map_or(&[][..], |stack| &stack.frames);
+    let frames = thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
     let (inside, user) = library_part(frames);
     let limit = limit(look, thread, &inside);
     let by_call = by_call(process, thread);
-    if matches!(
-        by_call,
-        Purpose::Active | Purpose::Stopped | Purpose::Traced | Purpose::Unreadable
-    ) {
+    if matches!(by_call, Purpose::Active | Purpose::Stopped | Purpose::Traced | Purpose::Unreadable) {
         return (by_call, limit);
     }
     let known = inside.iter().find_map(|frame| known(frame));
@@ -200,9 +177,7 @@ pub fn meaning(look: &Look, process: &Process, thread: &Thread) -> (Purpose, Lim
         Some(Known::Join) => Purpose::Join,
         Some(Known::Future) => Purpose::Future,
         Some(Known::Lock) if is_futex(thread) => Purpose::Lock,
-        Some(Known::Notify) if is_futex(thread) || matches!(by_call, Purpose::Sleep) => {
-            Purpose::Notify
-        }
+        Some(Known::Notify) if is_futex(thread) || matches!(by_call, Purpose::Sleep) => Purpose::Notify,
         _ if user.is_none() && !main && !frames.is_empty() && is_futex(thread) => Purpose::Helper,
         _ => by_source(look, thread, user, inside.is_empty(), by_call),
     };
@@ -221,21 +196,15 @@ fn child(by_call: &Purpose) -> Purpose {
 }
 
 /// Where the library does not tell, the user's own line does.
-fn by_source(
-    look: &Look,
-    thread: &Thread,
-    user: Option<&Frame>,
-    direct: bool,
-    by_call: Purpose,
-) -> Purpose {
+fn by_source(look: &Look, thread: &Thread, user: Option<&Frame>, direct: bool, by_call: Purpose) -> Purpose {
     let Some(user) = user else { return by_call };
-    let line = look
-        .source_line(&user.file, user.line)
-        .map_or("", str::trim);
+    let line = look.source_line(&user.file, user.line).map_or("", str::trim);
     match by_call {
         Purpose::Sleep => polled(look, user).unwrap_or(Purpose::Sleep),
         Purpose::Other(_) if is_futex(thread) && direct => {
-            if line.contains(".acquire(") || line.starts_with("with ") {
+            // A futex word that records its owner is a mutex, whoever calls it.
+            let owned = matches!(thread.wait, Wait::Futex { owner: Some(_), .. });
+            if owned || line.contains(".acquire(") || line.starts_with("with ") {
                 Purpose::Lock
             } else if line.contains(".join(") {
                 Purpose::Join
@@ -258,12 +227,7 @@ fn by_source(
 fn polled(look: &Look, user: &Frame) -> Option<Purpose> {
     let condition = enclosing_loop(look, user)?;
     let any = |words: &[&str]| words.iter().any(|word| condition.contains(word));
-    if any(&[
-        ".poll()",
-        "waitpid(",
-        ".returncode is None",
-        ".exitcode is None",
-    ]) {
+    if any(&[".poll()", "waitpid(", ".returncode is None", ".exitcode is None"]) {
         Some(Purpose::Child(None))
     } else if any(&[".is_alive()"]) {
         Some(Purpose::Join)
@@ -278,16 +242,11 @@ fn polled(look: &Look, user: &Frame) -> Option<Purpose> {
 fn by_call(process: &Process, thread: &Thread) -> Purpose {
     match &thread.wait {
         Wait::Running => Purpose::Active,
-        Wait::Futex {
-            bound: Bound::Within(limit),
-            ..
-        } if *limit <= 0.02 => Purpose::Active,
+        Wait::Futex { bound: Bound::Within(limit), .. } if *limit <= 0.02 => Purpose::Active,
         Wait::Futex { .. } => futex(process, thread),
         Wait::Read { fd } => read(process, *fd),
         Wait::Write { fd } => write(process, *fd),
-        Wait::Poll {
-            descriptors, bound, ..
-        } => poll(process, descriptors, *bound),
+        Wait::Poll { descriptors, bound, .. } => poll(process, descriptors, *bound),
         Wait::Accept { .. } => Purpose::Clients,
         Wait::Connect { fd } => Purpose::Connect { fd: *fd },
         Wait::Receive { fd, .. } => Purpose::Receive { fd: *fd },
@@ -321,11 +280,7 @@ fn read(process: &Process, fd: i32) -> Purpose {
         Some(Target::Pipe { inode, .. }) => Purpose::PipeRead { fd, inode: *inode },
         Some(Target::Terminal { .. }) => Purpose::TerminalRead { fd },
         Some(Target::Device { .. }) => Purpose::Device { fd: Some(fd) },
-        Some(Target::Anonymous { name })
-            if name.contains("inotify") || name.contains("signalfd") =>
-        {
-            Purpose::Signal
-        }
+        Some(Target::Anonymous { name }) if name.contains("inotify") || name.contains("signalfd") => Purpose::Signal,
         Some(Target::Socket { .. }) => Purpose::Receive { fd },
         _ if fd == 0 => Purpose::Input { fd },
         _ => Purpose::Other("read".to_owned()),
@@ -344,16 +299,14 @@ fn write(process: &Process, fd: i32) -> Purpose {
 
 fn poll(process: &Process, descriptors: &[crate::facts::PollDescriptor], bound: Bound) -> Purpose {
     let target = |fd: i32| process.descriptor(fd).map(|descriptor| &descriptor.target);
-    let listens = |fd: i32| matches!(target(fd), Some(Target::Socket { socket: Some(socket), .. }) if socket.state == "listen");
+    let listens =
+        |fd: i32| matches!(target(fd), Some(Target::Socket { socket: Some(socket), .. }) if socket.state == "listen");
     if descriptors.iter().any(|descriptor| listens(descriptor.fd)) {
         return Purpose::Clients;
     }
     let wakes_itself = |fd: i32| is_self_wake(process, fd);
-    let watched: Vec<i32> = descriptors
-        .iter()
-        .map(|descriptor| descriptor.fd)
-        .filter(|&fd| !wakes_itself(fd))
-        .collect();
+    let watched: Vec<i32> =
+        descriptors.iter().map(|descriptor| descriptor.fd).filter(|&fd| !wakes_itself(fd)).collect();
     match (watched.as_slice(), descriptors) {
         ([], []) if !bound.is_unlimited() => Purpose::Sleep,
         ([], []) => Purpose::Signal,
@@ -365,16 +318,11 @@ fn poll(process: &Process, descriptors: &[crate::facts::PollDescriptor], bound: 
 
 /// `poll` on a single descriptor is a read or write with a time limit.
 fn one_polled(process: &Process, descriptors: &[crate::facts::PollDescriptor], fd: i32) -> Purpose {
-    let writes = descriptors
-        .iter()
-        .any(|descriptor| descriptor.fd == fd && descriptor.write && !descriptor.read);
+    let writes = descriptors.iter().any(|descriptor| descriptor.fd == fd && descriptor.write && !descriptor.read);
     match process.descriptor(fd).map(|descriptor| &descriptor.target) {
         Some(Target::Anonymous { name }) if name.starts_with("pidfd") => Purpose::Child(None),
         Some(Target::Anonymous { .. }) => Purpose::LoopIdle,
-        Some(Target::Socket {
-            socket: Some(socket),
-            ..
-        }) if socket.state == "syn-sent" => Purpose::Connect { fd },
+        Some(Target::Socket { socket: Some(socket), .. }) if socket.state == "syn-sent" => Purpose::Connect { fd },
         _ if writes => write(process, fd),
         _ => read(process, fd),
     }
@@ -389,13 +337,9 @@ fn is_self_wake(process: &Process, fd: i32) -> bool {
     match &descriptor.target {
         Target::Anonymous { name } => name == "eventfd",
         Target::Pipe { inode, .. } => process.descriptors.iter().any(|other| {
-            other.access.writes()
-                && matches!(&other.target, Target::Pipe { inode: same, .. } if same == inode)
+            other.access.writes() && matches!(&other.target, Target::Pipe { inode: same, .. } if same == inode)
         }),
-        Target::Socket {
-            socket: Some(socket),
-            ..
-        } => socket.protocol == "unix" && own_pair(process, socket),
+        Target::Socket { socket: Some(socket), .. } => socket.protocol == "unix" && own_pair(process, socket),
         _ => false,
     }
 }
@@ -422,23 +366,14 @@ fn limit(look: &Look, thread: &Thread, inside: &[&Frame]) -> Limit {
         | Wait::Sleep { bound }
         | Wait::Signal { bound } => *bound,
         Wait::Running => {
-            return Limit::Bounded {
-                left_s: None,
-                total_s: None,
-            };
+            return Limit::Bounded { left_s: None, total_s: None };
         }
         _ => Bound::Unlimited,
     };
     match bound {
         Bound::Unlimited => Limit::Unlimited,
-        Bound::Within(total) => Limit::Bounded {
-            left_s: None,
-            total_s: Some(total),
-        },
-        Bound::Unknown => Limit::Bounded {
-            left_s: None,
-            total_s: None,
-        },
+        Bound::Within(total) => Limit::Bounded { left_s: None, total_s: Some(total) },
+        Bound::Unknown => Limit::Bounded { left_s: None, total_s: None },
     }
 }
 
@@ -447,22 +382,9 @@ fn limit_of_locals(look: &Look, frame: &Frame) -> Option<Limit> {
     if is_user_file(&frame.file) {
         return None;
     }
-    let number = |name: &str| {
-        frame
-            .locals
-            .iter()
-            .find(|local| local.name == name)?
-            .value
-            .parse::<f64>()
-            .ok()
-    };
-    let end = number("endtime")
-        .or_else(|| number("deadline"))
-        .or_else(|| number("end_time"))?;
+    let number = |name: &str| frame.locals.iter().find(|local| local.name == name)?.value.parse::<f64>().ok();
+    let end = number("endtime").or_else(|| number("deadline")).or_else(|| number("end_time"))?;
     let left = end - look.monotonic_s;
     let total_s = number("timeout").or_else(|| number("orig_timeout"));
-    (-1.0..1e7).contains(&left).then_some(Limit::Bounded {
-        left_s: Some(left.max(0.0)),
-        total_s,
-    })
+    (-1.0..1e7).contains(&left).then_some(Limit::Bounded { left_s: Some(left.max(0.0)), total_s })
 }

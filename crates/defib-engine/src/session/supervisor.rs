@@ -104,7 +104,10 @@ pub fn supervise(
         }
         restarts += 1;
         let cause = finished.report.causes.first().map_or("unknown", |cause| cause.id.as_str());
-        audience.notice(&format!("{} stalled ({cause}); starting it again ({restarts} of {})", finished.run, plan.restarts));
+        audience.notice(&format!(
+            "{} stalled ({cause}); starting it again ({restarts} of {})",
+            finished.run, plan.restarts
+        ));
         finished.entries.clear();
     }
 }
@@ -348,7 +351,9 @@ impl<'a> Session<'a> {
         }
         let used = vitals.pss_bytes.unwrap_or(vitals.rss_bytes);
         self.write(Event::Sample { vitals });
-        if let Some(limit) = self.plan.limits.memory.filter(|&limit| used > limit && self.ending.is_none() && !self.exited) {
+        if let Some(limit) =
+            self.plan.limits.memory.filter(|&limit| used > limit && self.ending.is_none() && !self.exited)
+        {
             self.end(Ending::OverMemory { limit_bytes: limit, used_bytes: used }, None);
         }
     }
@@ -369,7 +374,8 @@ impl<'a> Session<'a> {
         let limits = &self.plan.limits;
         let first = limits.first_output.filter(|_| self.output.values().all(|&bytes| bytes == 0));
         let heartbeat = limits.heartbeat.map(|limit| self.last_heartbeat_s + limit.as_secs_f64());
-        let times = [limits.timeout.map(|limit| limit.as_secs_f64()), first.map(|limit| limit.as_secs_f64()), heartbeat];
+        let times =
+            [limits.timeout.map(|limit| limit.as_secs_f64()), first.map(|limit| limit.as_secs_f64()), heartbeat];
         times.into_iter().flatten().filter(|_| self.ending.is_none()).map(|time| time.max(now)).reduce(f64::min)
     }
 
@@ -552,12 +558,15 @@ impl<'a> Session<'a> {
                 self.shim.sweep_after_loss(&[]);
             }
         } else if matches!(self.shim.wait(None), Ok(Some(waited)) if waited.signal.is_some()) {
-            self.write(Event::Trouble { text: "the shim was killed; its processes were ended by the supervisor".to_owned() });
+            self.write(Event::Trouble {
+                text: "the shim was killed; its processes were ended by the supervisor".to_owned(),
+            });
             self.shim.sweep_after_loss(&[]);
         }
         self.raw = None;
         let read = |folder: &Path| {
-            defib_process::read_journal(folder).map_err(|source| SessionError::Journal { folder: folder.to_owned(), source })
+            defib_process::read_journal(folder)
+                .map_err(|source| SessionError::Journal { folder: folder.to_owned(), source })
         };
         let mut entries = read(self.folder)?;
         if !ended_well(&entries) {

@@ -68,7 +68,12 @@ fn checks(machine: &Machine) -> Vec<Check> {
         pressure(machine),
         kernel_log(machine),
         shared_memory(machine),
-        Check { name: "python", good: true, finding: format!("stacks of {PYTHON} can be read without stopping the program"), advice: None },
+        Check {
+            name: "python",
+            good: true,
+            finding: format!("stacks of {PYTHON} can be read without stopping the program"),
+            advice: None,
+        },
     ]
 }
 
@@ -81,7 +86,11 @@ fn system(machine: &Machine) -> Check {
     let quota = machine.cpu_quota.map(|quota| format!(", {quota:.1} allowed")).unwrap_or_default();
     let finding = format!(
         "Linux {} on {}, {} cores{quota}, {} of {} memory free{place}",
-        machine.kernel, machine.architecture, machine.cores, size(machine.memory_available_bytes), size(machine.memory_bytes)
+        machine.kernel,
+        machine.architecture,
+        machine.cores,
+        size(machine.memory_available_bytes),
+        size(machine.memory_bytes)
     );
     Check { name: "machine", good: true, finding, advice: None }
 }
@@ -89,7 +98,9 @@ fn system(machine: &Machine) -> Check {
 fn state() -> Check {
     let opened = State::place(|name| std::env::var(name).ok()).and_then(|place| State::open(&place));
     match opened {
-        Ok(state) => Check { name: "state folder", good: true, finding: state.root().display().to_string(), advice: None },
+        Ok(state) => {
+            Check { name: "state folder", good: true, finding: state.root().display().to_string(), advice: None }
+        }
         Err(error) => Check { name: "state folder", good: false, finding: error.to_string(), advice: None },
     }
 }
@@ -97,7 +108,11 @@ fn state() -> Check {
 fn own_processes(machine: &Machine) -> Check {
     let good = machine.ptrace_scope.is_none_or(|scope| scope <= 1) || machine.can_trace_all;
     let scope = machine.ptrace_scope.map_or_else(|| "no Yama".to_owned(), |scope| format!("ptrace_scope {scope}"));
-    let finding = if good { format!("waits and stacks of supervised programs can be read ({scope})") } else { format!("waits and stacks of supervised programs are hidden ({scope})") };
+    let finding = if good {
+        format!("waits and stacks of supervised programs can be read ({scope})")
+    } else {
+        format!("waits and stacks of supervised programs are hidden ({scope})")
+    };
     let advice = (!good).then(|| "sudo sysctl kernel.yama.ptrace_scope=1".to_owned());
     Check { name: "defib run", good, finding, advice }
 }
@@ -107,7 +122,11 @@ fn strangers(machine: &Machine) -> Check {
     let (good, finding, advice) = match (machine.can_trace_all, same_user) {
         (true, _) => (true, "every process can be looked at".to_owned(), None),
         (false, true) => (true, "your own processes can be looked at; those of others need sudo".to_owned(), None),
-        (false, false) => (false, "only processes under defib run can be looked at; strangers need sudo".to_owned(), Some("sudo defib why PID, or: sudo sysctl kernel.yama.ptrace_scope=0".to_owned())),
+        (false, false) => (
+            false,
+            "only processes under defib run can be looked at; strangers need sudo".to_owned(),
+            Some("sudo defib why PID, or: sudo sysctl kernel.yama.ptrace_scope=0".to_owned()),
+        ),
     };
     Check { name: "defib why PID", good, finding, advice }
 }
@@ -116,7 +135,11 @@ fn groups() -> Check {
     let (good, finding, advice) = match Tier::find() {
         Tier::Delegated { .. } => (true, "control groups v2 are delegated: limits and kill by group", None),
         Tier::Unified { .. } => (true, "a unified control group can be made: kill by group, no limits", None),
-        Tier::Nothing => (false, "no control group is writable: processes are held by the shim alone, which suffices", Some("systemd-run --user --scope -p Delegate=yes defib run -- …".to_owned())),
+        Tier::Nothing => (
+            false,
+            "no control group is writable: processes are held by the shim alone, which suffices",
+            Some("systemd-run --user --scope -p Delegate=yes defib run -- …".to_owned()),
+        ),
     };
     Check { name: "control groups", good, finding: finding.to_owned(), advice }
 }
@@ -136,7 +159,11 @@ fn pressure(machine: &Machine) -> Check {
 }
 
 fn kernel_log(machine: &Machine) -> Check {
-    let finding = if machine.kernel_log { "out-of-memory kills and crashes are read from the kernel log" } else { "the kernel log is hidden: an out-of-memory kill is known by its counter only" };
+    let finding = if machine.kernel_log {
+        "out-of-memory kills and crashes are read from the kernel log"
+    } else {
+        "the kernel log is hidden: an out-of-memory kill is known by its counter only"
+    };
     let advice = (!machine.kernel_log).then(|| "sudo sysctl kernel.dmesg_restrict=0".to_owned());
     Check { name: "kernel log", good: machine.kernel_log, finding: finding.to_owned(), advice }
 }

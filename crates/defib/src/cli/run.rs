@@ -136,7 +136,10 @@ impl Run {
         let report = self.report.clone();
         if let Some(file) = &report {
             // Found out before the program runs, not after hours.
-            std::fs::OpenOptions::new().append(true).create(true).open(file)
+            std::fs::OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(file)
                 .with_context(|| format!("cannot write the report to {}", file.display()))?;
         }
         let state = state()?;
@@ -211,7 +214,8 @@ impl Run {
         if self.json {
             let _ = writeln!(std::io::stderr(), "{}", serde_json::to_string_pretty(report)?);
         } else if !self.quiet && present::worth_showing(report) {
-            let _ = anstream::stderr().write_all(present::report(report, &present::Sources::of(&finished.entries)).as_bytes());
+            let _ = anstream::stderr()
+                .write_all(present::report(report, &present::Sources::of(&finished.entries)).as_bytes());
         }
         if let Some(notify) = self.notify.as_ref().filter(|_| !report.outcome.healthy) {
             call(notify, report);
@@ -286,7 +290,11 @@ fn sweep(state: &State) {
     {
         let left = defib_process::sweep::end(&orphans, Duration::from_secs(1));
         let ended = orphans.len() - left.len();
-        anstream::eprintln!("{}defib:{:#} ended {ended} processes that an earlier run had left", style::NOTE, style::NOTE);
+        anstream::eprintln!(
+            "{}defib:{:#} ended {ended} processes that an earlier run had left",
+            style::NOTE,
+            style::NOTE
+        );
     }
 }
 

@@ -108,9 +108,11 @@ fn line(row: &RunRow) -> String {
         (_, true) => format!("{}✔{:#}", style::GOOD, style::GOOD),
         (_, false) => format!("{}✖{:#}", style::BAD, style::BAD),
     };
-    let started = u64::try_from(row.started_ms).ok().and_then(|ms| account::timestamp(ms / 1000 * 1000, 0.0)).unwrap_or_default();
+    let started =
+        u64::try_from(row.started_ms).ok().and_then(|ms| account::timestamp(ms / 1000 * 1000, 0.0)).unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
-    let lasted = row.ended_ms.map_or_else(String::new, |ended| telling::seconds((ended - row.started_ms) as f64 / 1000.0));
+    let lasted =
+        row.ended_ms.map_or_else(String::new, |ended| telling::seconds((ended - row.started_ms) as f64 / 1000.0));
     let cause = row.cause.as_ref().map(|cause| format!(" {cause}")).unwrap_or_default();
     let what = telling::cut(&command(row).join(" "), 60);
     format!("{mark} {:<9} {started:<20} {lasted:>11}  {:<11}{cause:<24}  {what}", row.id, row.outcome)

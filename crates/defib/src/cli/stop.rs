@@ -32,7 +32,10 @@ impl Stop {
         let deadline = Instant::now() + WITHIN;
         while archive::is_running(&folder) {
             if Instant::now() > deadline {
-                bail!("run {run} was asked to end and has not after {} s; `defib logs {run}` may tell why", WITHIN.as_secs());
+                bail!(
+                    "run {run} was asked to end and has not after {} s; `defib logs {run}` may tell why",
+                    WITHIN.as_secs()
+                );
             }
             std::thread::sleep(Duration::from_millis(20));
         }
