@@ -54,6 +54,36 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
     text
 }
 
+/// The words of a command with secrets replaced: the word after `--api-key`,
+/// and all that follows `--password=`.
+#[must_use]
+pub(crate) fn redact_words(words: &[String]) -> Vec<String> {
+    let mut hide = false;
+    let clean = words.iter().map(|word| {
+        let follows = std::mem::take(&mut hide);
+        if follows && !word.starts_with('-') {
+            return HIDDEN.to_owned();
+        }
+        let Some(found) = WORD.as_ref().and_then(|pattern| pattern.captures(word)) else {
+            return redact(word).into_owned();
+        };
+        match found.name("value") {
+            Some(value) if value.as_str().parse::<f64>().is_ok() && value.len() < 8 && found["name"].to_ascii_lowercase().ends_with("token") => word.clone(),
+            Some(_) => format!("{}={HIDDEN}", &found["name"]),
+            None => {
+                hide = word.starts_with('-');
+                word.clone()
+            }
+        }
+    });
+    clean.collect()
+}
+
+/// A word that names a secret, with it or before it.
+static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?is)^(?P<name>[\w.-]*(?:api[-_]?key|access[-_]?key|private[-_]?key|token|secret|password|passwd|passphrase|credential))(?:=(?P<value>.+))?$").ok()
+});
+
 fn apply(text: &mut Cow<'_, str>, pattern: &Option<Regex>, by: impl Fn(&Captures<'_>) -> String) {
     let Some(pattern) = pattern else { return };
     if pattern.is_match(text) {
@@ -120,6 +150,14 @@ mod tests {
         ] {
             assert_eq!(redact(text), text);
         }
+    }
+
+    #[test]
+    fn words_of_a_command_are_hidden_whole() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let given = words(&["a", "--hf-token", "two words", "--password=it's \"odd\"\nindeed", "token", "x", "--token", "--n", "3", "http://u:p@h"]);
+        let expected = words(&["a", "--hf-token", "•••", "--password=•••", "token", "x", "--token", "--n", "3", "http://•••@h"]);
+        assert_eq!(redact_words(&given), expected);
     }
 
     #[test]

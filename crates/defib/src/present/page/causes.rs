@@ -44,7 +44,8 @@ fn one(report: &Report, cause: &RankedCause, index: usize, sources: &Sources<'_>
                 (weight(cause))
             }
             p.title { (tell(&cause.title)) }
-            p { (tell(&cause.explanation)) }
+            // The first one's explanation is the headline.
+            @if index > 0 { p { (tell(&cause.explanation)) } }
             @if !facts.is_empty() {
                 h4 { "What was seen" }
                 ul.evidence { @for fact in facts.iter().take(FACTS) { (evidence(fact)) } }
@@ -87,13 +88,14 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    fn line(&self, file: &str, line: u32) -> Option<&str> {
+    /// `matters`: a traceback prints single lines of which only this one is wanted.
+    fn line(&self, file: &str, line: u32, matters: bool) -> Option<&str> {
         let seen = self.excerpts.iter().find_map(|excerpt| {
             let index = line.checked_sub(excerpt.first_line)? as usize;
             (excerpt.file == file).then(|| excerpt.lines.get(index).map(String::as_str))?
         });
         let frames = || self.log.tracebacks.iter().rev().flat_map(|traceback| &traceback.chain).flat_map(|exception| &exception.frames);
-        seen.or_else(|| frames().find(|frame| frame.file == file && frame.line == line)?.source.as_deref())
+        seen.or_else(|| frames().filter(|_| matters).find(|frame| frame.file == file && frame.line == line)?.source.as_deref())
     }
 }
 
@@ -107,7 +109,7 @@ fn excerpts(entries: &[Entry]) -> Vec<&Excerpt> {
 
 fn excerpt(report: &Report, place: &Place, sources: &Sources<'_>) -> Markup {
     let numbers = place.line.saturating_sub(AROUND).max(1)..=place.line.saturating_add(AROUND);
-    let lines: Vec<_> = numbers.filter_map(|number| Some((number, sources.line(&place.file, number)?))).collect();
+    let lines: Vec<_> = numbers.filter_map(|number| Some((number, sources.line(&place.file, number, number == place.line)?))).collect();
     html! {
         figure.code {
             figcaption {

@@ -50,7 +50,7 @@ fn leftovers(report: &Report) -> Markup {
                                 td { code { (tell_within(&left.command, 400)) } }
                                 td { (tell_within(&left.state, 10)) }
                                 td { code { (tell_within(&left.wchan, 60)) } }
-                                td { (fate(&left.fate)) }
+                                td { (tell_within(fate(&left.fate), 40)) }
                             }
                         }
                     }

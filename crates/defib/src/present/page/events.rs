@@ -47,60 +47,92 @@ impl Lane {
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone)]
-pub(super) struct Happening {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Happening<'a> {
     /// Where it is shown.
     pub(super) lane: Lane,
     /// When.
     pub(super) at_s: f64,
-    /// Its mark.
+    glyph: &'static str,
+    event: &'a Event,
+}
+
+impl Happening<'_> {
+    /// In words; a long run has more events than are ever told.
+    pub(super) fn words(&self) -> String {
+        words(self.event)
+    }
+
+    fn mark(&self) -> Mark {
+        Mark { at_s: self.at_s, glyph: self.glyph, words: self.words() }
+    }
+}
+
+/// A mark in a lane.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    /// When.
+    pub(super) at_s: f64,
+    /// How it looks.
     pub(super) glyph: &'static str,
     /// In words.
     pub(super) words: String,
 }
 
 /// All that happened, in order of time.
-pub(super) fn happenings(entries: &[Entry]) -> Vec<Happening> {
-    let one = |entry: &Entry| {
-        let (lane, glyph, words) = happening(&entry.event)?;
-        Some(Happening { lane, at_s: entry.at_s.max(0.0), glyph, words })
-    };
-    let mut all: Vec<Happening> = entries.iter().filter(|entry| entry.at_s.is_finite()).filter_map(one).collect();
+pub(super) fn happenings(entries: &[Entry]) -> Vec<Happening<'_>> {
+    let timed = entries.iter().filter(|entry| entry.at_s.is_finite());
+    let one = |entry: &'_ Entry| placed(&entry.event).map(|(lane, glyph)| (entry.at_s.max(0.0), lane, glyph));
+    let mut all: Vec<Happening<'_>> =
+        timed.filter_map(|entry| one(entry).map(|(at_s, lane, glyph)| Happening { lane, at_s, glyph, event: &entry.event })).collect();
     all.sort_by(|one, other| one.at_s.total_cmp(&other.at_s));
     all
 }
 
-fn happening(event: &Event) -> Option<(Lane, &'static str, String)> {
+/// Where an event is shown, and how.
+fn placed(event: &Event) -> Option<(Lane, &'static str)> {
     Some(match event {
-        Event::Started { pid, .. } => (Lane::Run, "▶", format!("started, pid {pid}")),
-        Event::NotStarted { step, path, errno } => (Lane::Run, "✖", format!("could not {step} {} (errno {errno})", tell_within(path, 200))),
-        Event::Stopped { signal } => (Lane::Run, "‖", format!("stopped by {}", signal_name(*signal))),
-        Event::Continued => (Lane::Run, "▶", "goes on".to_owned()),
-        Event::Restarted { number } => (Lane::Run, "↻", format!("started again, restart {number}")),
-        Event::Ending(ending) => (Lane::Run, "✖", format!("defib {}", ending_words(ending))),
-        Event::Exited { code, signal, core, .. } => (Lane::Run, "■", exit_words(*code, *signal, *core)),
-        Event::TreeEnded { ended, survivors, .. } if *ended > 0 || *survivors > 0 => {
-            (Lane::Run, "□", format!("the tree is ended: {ended} by defib, {survivors} left"))
-        }
-        Event::Stage { name } => (Lane::Stages, "◆", tell_within(name, 200)),
-        Event::Heartbeat => (Lane::Heartbeats, "·", "heartbeat".to_owned()),
-        Event::Progress { done, total, .. } => {
-            let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-            (Lane::Progress, "▮", format!("{done}{of}"))
-        }
+        Event::Started { .. } | Event::Continued => (Lane::Run, "▶"),
+        Event::NotStarted { .. } | Event::Ending(_) => (Lane::Run, "✖"),
+        Event::Stopped { .. } => (Lane::Run, "‖"),
+        Event::Restarted { .. } => (Lane::Run, "↻"),
+        Event::Exited { .. } => (Lane::Run, "■"),
+        Event::TreeEnded { ended, survivors, .. } if *ended > 0 || *survivors > 0 => (Lane::Run, "□"),
+        Event::Stage { .. } => (Lane::Stages, "◆"),
+        Event::Heartbeat => (Lane::Heartbeats, "·"),
+        Event::Progress { .. } => (Lane::Progress, "▮"),
+        Event::Look { .. } => (Lane::Looks, "○"),
+        Event::Signal { .. } => (Lane::Signals, "▼"),
+        Event::Notice { .. } => (Lane::Notices, "!"),
+        Event::Trouble { .. } => (Lane::Notices, "?"),
+        _ => return None,
+    })
+}
+
+fn words(event: &Event) -> String {
+    match event {
+        Event::Started { pid, .. } => format!("started, pid {pid}"),
+        Event::NotStarted { step, path, errno } => format!("could not {} {} (errno {errno})", tell_within(step, 80), tell_within(path, 200)),
+        Event::Stopped { signal } => format!("stopped by {}", signal_name(*signal)),
+        Event::Continued => "goes on".to_owned(),
+        Event::Restarted { number } => format!("started again, restart {number}"),
+        Event::Ending(ending) => format!("defib {}", ending_words(ending)),
+        Event::Exited { code, signal, core, .. } => exit_words(*code, *signal, *core),
+        Event::TreeEnded { ended, survivors, .. } => format!("the tree is ended: {ended} by defib, {survivors} left"),
+        Event::Stage { name } => tell_within(name, 200),
+        Event::Heartbeat => "heartbeat".to_owned(),
+        Event::Progress { done, total, .. } => format!("{done}{}", total.map(|total| format!(" of {total}")).unwrap_or_default()),
         Event::Look { look } => {
             let processes = look.processes.iter().filter(|process| process.in_tree).count();
-            (Lane::Looks, "○", format!("looked at {} for {:.0} ms", count(processes, "process", "processes"), look.took_s * 1000.0))
+            format!("looked at {} for {:.0} ms", count(processes, "process", "processes"), look.took_s * 1000.0)
         }
         Event::Signal { signal, sender, forwarded } => {
             let from = sender.as_ref().map(|sender| format!(" from {}", tell_within(&sender_name(sender), 200))).unwrap_or_default();
-            let on = if *forwarded { ", passed on" } else { "" };
-            (Lane::Signals, "▼", format!("{}{from}{on}", signal_name(*signal)))
+            format!("{}{from}{}", signal_name(*signal), if *forwarded { ", passed on" } else { "" })
         }
-        Event::Notice { text } => (Lane::Notices, "!", tell_within(text, 400)),
-        Event::Trouble { text } => (Lane::Notices, "?", tell_within(text, 400)),
-        _ => return None,
-    })
+        Event::Notice { text } | Event::Trouble { text } => tell_within(text, 400),
+        _ => String::new(),
+    }
 }
 
 fn exit_words(code: Option<i32>, signal: Option<i32>, core: bool) -> String {
@@ -113,22 +145,43 @@ fn exit_words(code: Option<i32>, signal: Option<i32>, core: bool) -> String {
 }
 
 /// The marks of a lane, those too close together made one.
-pub(super) fn marks(all: &[Happening], lane: Lane, end_s: f64) -> Vec<Happening> {
-    let own: Vec<&Happening> = all.iter().filter(|one| one.lane == lane).collect();
+pub(super) fn marks(all: &[Happening<'_>], lane: Lane, end_s: f64) -> Vec<Mark> {
+    let own: Vec<&Happening<'_>> = all.iter().filter(|one| one.lane == lane).collect();
+    if lane == Lane::Run {
+        return together(&own, end_s);
+    }
     if own.len() <= MARKS {
-        return own.into_iter().cloned().collect();
+        return own.into_iter().map(Happening::mark).collect();
     }
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     let width = (end_s / MARKS as f64).max(f64::MIN_POSITIVE);
-    let same = |one: &&Happening, other: &&Happening| (one.at_s / width).floor() == (other.at_s / width).floor();
+    let same = |one: &&Happening<'_>, other: &&Happening<'_>| (one.at_s / width).floor() == (other.at_s / width).floor();
     let joined = own.chunk_by(same).map(|group| {
-        let mut mark = group[group.len() - 1].clone();
+        let mut mark = group[group.len() - 1].mark();
         if group.len() > 1 {
             mark.words = format!("{} from {} to {}, last: {}", group.len(), super::clock(group[0].at_s), super::clock(mark.at_s), mark.words);
         }
         mark
     });
     joined.take(MARKS + 1).collect()
+}
+
+/// Marks that would cover each other as one: the end of a run is several
+/// events within milliseconds. The one that tells why it ended gives its mark.
+fn together(own: &[&Happening<'_>], end_s: f64) -> Vec<Mark> {
+    let mut joined: Vec<Mark> = Vec::new();
+    for one in own.iter().map(|one| one.mark()) {
+        match joined.last_mut() {
+            Some(last) if one.at_s - last.at_s < end_s * 0.012 => {
+                if last.glyph != "✖" && one.glyph != "□" {
+                    last.glyph = one.glyph;
+                }
+                last.words = tell_within(&format!("{}; {}", last.words, one.words), 600);
+            }
+            _ => joined.push(one),
+        }
+    }
+    joined
 }
 
 /// The time without movement that led to an end: from, to, in words.

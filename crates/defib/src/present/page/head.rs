@@ -21,9 +21,9 @@ pub(super) fn head(report: &Report) -> Markup {
             h1 { (tell(&sentence(report))) }
             dl.facts {
                 div.wide { dt { "command" } dd { code { (tell(&pasteable(&report.run.command))) } } }
-                div.wide { dt { "in" } dd { code { (tell(&report.run.cwd)) } } }
+                div.wide { dt { "folder" } dd { code { (tell(&report.run.cwd)) } } }
                 @if let Some(started) = &report.run.started {
-                    div { dt { "started" } dd { time datetime=(started) { (day(started)) } } }
+                    div { dt { "started" } dd { time datetime=(tell_within(started, 40)) { (day(started)) } } }
                     div { dt { "lasted" } dd { (seconds(report.run.wall_s)) } }
                 }
                 div { dt { "end" } dd { (ending(report)) } }

@@ -13,6 +13,8 @@ use super::{count, tell_within};
 
 /// Lines shown from the end of each stream.
 const LAST: usize = 80;
+/// Of these so many are open to see at once.
+const OPEN: usize = 25;
 /// Lines shown before a traceback.
 const BEFORE: usize = 5;
 /// Lines shown of a long traceback, from its beginning and its end.
@@ -29,6 +31,9 @@ pub(super) fn section(report: &Report, entries: &[Entry], log: &Log, study: &Stu
     let mut streams: Vec<Option<Stream>> = log.lines.iter().map(|line| line.stream).collect();
     streams.dedup();
     streams.extend(told_streams(entries));
+    // The stream with the traceback first.
+    let first = fatal.as_ref().and_then(|fatal| log.lines.get(fatal.start)).map(|line| line.stream);
+    streams.sort_by_key(|stream| first != Some(*stream));
     let mut seen = Vec::new();
     streams.retain(|stream| !seen.contains(stream) && { seen.push(*stream); true });
     html! {
@@ -88,13 +93,19 @@ fn one(stream: Option<Stream>, entries: &[Entry], log: &Log, fatal: Option<&Rang
         @if !numbered { p.quiet { "Only its beginning and its last MiB were read for this page." } }
         @if chosen.is_empty() { p.quiet { "nothing" } }
         @else {
-            pre.log tabindex="0" {
-                @for (place, index) in chosen.iter().enumerate() {
-                    @let skipped = skipped(&indices, place.checked_sub(1).map(|before| chosen[before]), *index);
-                    @if skipped > 0 { span.gap { "… " (count(skipped, "line", "lines")) " not shown here …\n" } }
-                    (row(&log.lines[*index], numbered, fatal.is_some_and(|fatal| fatal.contains(index))))
+            @let open = opened(&chosen, fatal);
+            @let rows = |part: Range<usize>| html! {
+                pre.log tabindex="0" {
+                    @for place in part {
+                        @let index = chosen[place];
+                        @let skipped = skipped(&indices, place.checked_sub(1).map(|before| chosen[before]), index);
+                        @if skipped > 0 { span.gap { "… " (count(skipped, "line", "lines")) " not shown here …\n" } }
+                        (row(&log.lines[index], numbered, fatal.is_some_and(|fatal| fatal.contains(&index))))
+                    }
                 }
-            }
+            };
+            @if open > 0 { details { summary.quiet { (count(open, "earlier line", "earlier lines")) } (rows(0..open)) } }
+            (rows(open..chosen.len()))
         }
     }
 }
@@ -115,6 +126,16 @@ fn chosen(log: &Log, indices: &[usize], fatal: Option<&Range<usize>>) -> Vec<usi
     chosen.sort_unstable();
     chosen.dedup();
     chosen
+}
+
+/// From which of the chosen lines on they are open to see: the end, and the
+/// traceback where it is not far from it.
+fn opened(chosen: &[usize], fatal: Option<&Range<usize>>) -> usize {
+    let end = chosen.len().saturating_sub(OPEN);
+    let trace = fatal.and_then(|fatal| chosen.iter().position(|index| fatal.contains(index)));
+    let open = trace.map_or(end, |trace| end.min(trace.saturating_sub(BEFORE)));
+    // Folding a handful saves nothing.
+    if open < 8 { 0 } else { open }
 }
 
 /// Lines of the stream left out between two shown ones.

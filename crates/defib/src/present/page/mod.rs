@@ -12,7 +12,7 @@ use defib_core::log::Log;
 use defib_core::report::Report;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::redact::redact;
+use super::redact::{redact, redact_words};
 
 mod causes;
 mod charts;
@@ -87,14 +87,16 @@ fn turns(part: char) -> bool {
 }
 
 /// A command as a shell takes it; a single word is code and stays as it is.
+///
+/// Secrets are taken out word by word: quoting would hide where they end.
 fn pasteable(command: &[String]) -> String {
     let quoted = |word: &String| {
-        let plain = word.chars().all(|part| part.is_ascii_alphanumeric() || "-_./=:,+@%".contains(part));
+        let plain = word.chars().all(|part| part.is_ascii_alphanumeric() || "-_./=:,+@%•".contains(part));
         if plain && !word.is_empty() { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) }
     };
     match command {
         [code] => code.clone(),
-        words => words.iter().take(400).map(quoted).collect::<Vec<_>>().join(" "),
+        words => redact_words(&words[..words.len().min(400)]).iter().map(quoted).collect::<Vec<_>>().join(" "),
     }
 }
 

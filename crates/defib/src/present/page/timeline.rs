@@ -7,8 +7,8 @@ use defib_core::telling::{seconds, size};
 use maud::{Markup, html};
 
 use super::charts::{CLASSES, svg};
-use super::events::{Happening, Lane, happenings, marks, quiet};
-use super::series::{Chart, charts, samples};
+use super::events::{Happening, Lane, Mark, happenings, marks, quiet};
+use super::series::{Chart, Line, charts, samples};
 use super::{clock, count};
 
 /// Events listed in words.
@@ -124,7 +124,7 @@ fn taken(samples: &[&Vitals]) -> Markup {
     }
 }
 
-fn lane_row(happened: &[Happening], lane: Lane, axis: &Axis) -> Markup {
+fn lane_row(happened: &[Happening<'_>], lane: Lane, axis: &Axis) -> Markup {
     let marks = marks(happened, lane, axis.end_s);
     let number = happened.iter().filter(|one| one.lane == lane).count();
     html! {
@@ -144,7 +144,7 @@ fn lane_row(happened: &[Happening], lane: Lane, axis: &Axis) -> Markup {
 }
 
 /// Names beside the marks, where there is room before the next.
-fn stage_names(marks: &[Happening], axis: &Axis) -> Markup {
+fn stage_names(marks: &[Mark], axis: &Axis) -> Markup {
     html! {
         @for (index, mark) in marks.iter().enumerate() {
             @let until = marks.get(index + 1).map_or(axis.end_s, |next| next.at_s);
@@ -155,16 +155,16 @@ fn stage_names(marks: &[Happening], axis: &Axis) -> Markup {
 }
 
 fn chart_row(chart: &Chart, axis: &Axis) -> Markup {
-    let figures = |line: &super::series::Line| format!("most {}, last {}", chart.unit.tell(line.peak), chart.unit.tell(line.last));
-    let lines = chart.lines.iter().map(|line| format!("{}: {}", line.name, figures(line))).collect::<Vec<_>>().join("; ");
+    let (most, last) = (|line: &Line| chart.unit.tell(line.peak), |line: &Line| chart.unit.tell(line.last));
+    let lines = chart.lines.iter().map(|line| format!("{}: most {}, last {}", line.name, most(line), last(line))).collect::<Vec<_>>().join("; ");
     let spoken = format!("{} over {}. {lines}", chart.title, seconds(axis.end_s));
     html! {
         div.row.vital {
             div.label {
-                b { (chart.title) }
+                div { b { (chart.title) } span.quiet { "most · last" } }
                 ul {
                     @for (line, class) in chart.lines.iter().zip(CLASSES) {
-                        li { span.swatch.(class) aria-hidden="true" {} " " (line.name) " " span.quiet { (figures(line)) } }
+                        li { span { span.swatch.(class) aria-hidden="true" {} " " (line.name) } " " span.quiet { (most(line)) " · " (last(line)) } }
                     }
                 }
             }
@@ -178,7 +178,7 @@ fn chart_row(chart: &Chart, axis: &Axis) -> Markup {
 }
 
 /// The marks in words; heartbeats and progress only by their number.
-fn list(happened: &[Happening]) -> Markup {
+fn list(happened: &[Happening<'_>]) -> Markup {
     let told: Vec<_> = happened.iter().filter(|one| !matches!(one.lane, Lane::Heartbeats | Lane::Progress)).collect();
     let skipped = told.len().saturating_sub(LISTED);
     html! {
@@ -189,7 +189,7 @@ fn list(happened: &[Happening]) -> Markup {
                     @for (index, one) in told.iter().enumerate() {
                         @if skipped > 0 && index == LISTED / 3 { li.quiet { span.at {} span { "… " (skipped) " left out here …" } } }
                         @if skipped == 0 || index < LISTED / 3 || index >= LISTED / 3 + skipped {
-                            li { span.at { (clock(one.at_s)) } span { (one.lane.name()) ": " (one.words) } }
+                            li { span.at { (clock(one.at_s)) } span { (one.lane.name()) ": " (one.words()) } }
                         }
                     }
                 }
