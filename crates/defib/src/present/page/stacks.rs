@@ -131,7 +131,7 @@ fn thread(view: &mut View<'_, '_>, process: &Process, thread: &Thread) -> Markup
                 ol.frames {
                     @for frame in &frames[..room] {
                         li.own[is_user_file(&frame.file)] {
-                            code { (tell_within(shown(view.cwd, &frame.file), 200)) ":" (frame.line) " " b { (tell_within(&frame.function, 120)) } }
+                            code title=[library(&frame.file).map(|_| tell_within(&frame.file, 200))] { (tell_within(&file_words(view.cwd, &frame.file), 200)) ":" (frame.line) " " b { (tell_within(&frame.function, 120)) } }
                             @if is_user_file(&frame.file) && let Some(line) = view.look.source_line(&frame.file, frame.line) {
                                 code.source { (tell_within(line.trim(), 200)) }
                             }
@@ -142,6 +142,20 @@ fn thread(view: &mut View<'_, '_>, process: &Process, thread: &Thread) -> Markup
             }
         }
     }
+}
+
+/// A library's file without the place of its installation.
+fn file_words(cwd: &str, file: &str) -> String {
+    library(file).map_or_else(|| shown(cwd, file).to_owned(), |inside| format!("…/{inside}"))
+}
+
+/// The part of a path inside the standard library or an installed package.
+fn library(file: &str) -> Option<&str> {
+    let installed = ["/site-packages/", "/dist-packages/"].iter().find_map(|mark| Some(file.rsplit_once(mark)?.1));
+    installed.or_else(|| {
+        let (_, rest) = file.rsplit_once("/lib/python")?;
+        rest.split_once('/').map(|(_, inside)| inside)
+    })
 }
 
 fn wait(node: &Node<'_>, looks: usize) -> String {

@@ -140,7 +140,7 @@ fn hostile(text: &str) -> (Report, Vec<Entry>, Log) {
         Event::StreamEnded { stream: Stream::Stderr, bytes: 9, not_kept: 5, reason: Some(s()), reader_gone: true },
     ];
     entries.extend(events.map(|event| Entry { at_s: 1.0, event }));
-    let log = Log::read([(Some(Stream::Stdout), text.repeat(2).as_bytes()), (Some(Stream::Stderr), format!("{text}\n").repeat(30).as_bytes())]);
+    let log = Log::read([(Some(Stream::Stdout), format!("{text} {text}").as_bytes()), (Some(Stream::Stderr), format!("{text}\n").repeat(30).as_bytes())]);
     let mut report = account::report(&entries, log.clone());
     report.run.command = vec![s(), s()];
     report.run.cwd = s();
