@@ -62,6 +62,10 @@ fn weight(cause: &RankedCause) -> Markup {
     if cause.proved {
         return html! { span.weight.proved { "proved" } };
     }
+    // A share of certainty about not knowing says nothing.
+    if cause.id == "unknown" {
+        return html! {};
+    }
     let share = (cause.probability * 100.0).clamp(0.0, 100.0);
     html! { span.weight { (format!("{share:.0} %")) " likely" span.bar aria-hidden="true" { span style=(format!("width:{share:.0}%")) {} } } }
 }

@@ -72,7 +72,7 @@ fn tell(text: &str) -> String {
 
 /// As [`tell`], cut after `longest` characters.
 fn tell_within(text: &str, longest: usize) -> String {
-    let harmless = |part: &char| !(part.is_control() && *part != '\n' && *part != '\t') && !turns(*part);
+    let harmless = |part: &char| matches!(part, '\n' | '\t') || !(part.is_control() || turns(*part));
     let mut kept: String = text.chars().filter(harmless).take(longest).collect();
     // Counting stops soon: a bound on work as well as on size.
     if text.len() > longest && text.chars().filter(harmless).nth(longest).is_some() {
