@@ -52,7 +52,7 @@ pub enum StateError {
         found: Vec<String>,
     },
     /// A file in it cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}; set DEFIB_STATE to a folder you may use", path.display())]
     Unreadable {
         /// File.
         path: PathBuf,

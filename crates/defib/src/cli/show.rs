@@ -1,6 +1,7 @@
 //! `defib show`: the report of a run, as text, JSON, page or log.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -24,6 +25,9 @@ pub(super) struct Show {
     /// Show the stacks of all threads at the last look too
     #[arg(long)]
     stacks: bool,
+    /// Write the report as one page that needs nothing else (`-` for standard output)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "log", "stacks"])]
+    html: Option<PathBuf>,
 }
 
 impl Show {
@@ -38,6 +42,10 @@ impl Show {
             return present::print(&report, &present::Sources::default(), true);
         }
         let entries = archive::journal(&state, &run)?;
+        if let Some(file) = &self.html {
+            let log = archive::output(&state.folder(&run));
+            return write_page(file, &present::page(&report, &entries, &log));
+        }
         let code = present::print(&report, &present::Sources::of(&entries), false)?;
         let looks = entries.iter().rev().find_map(|entry| match &entry.event {
             defib_core::event::Event::Look { look } => Some(look),
@@ -48,4 +56,29 @@ impl Show {
         }
         Ok(code)
     }
+}
+
+/// Writes beside the file and renames: who reads it meanwhile sees a whole page.
+fn write_page(file: &Path, page: &str) -> anyhow::Result<ExitCode> {
+    if file == Path::new("-") {
+        std::io::stdout().write_all(page.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let written = if std::fs::symlink_metadata(file).is_ok_and(|known| !known.is_file()) {
+        // A device, a pipe or a link is written through, not replaced.
+        std::fs::write(file, page)
+    } else {
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(format!(".{}", std::process::id()));
+        let beside = PathBuf::from(beside);
+        let whole = std::fs::write(&beside, page).and_then(|()| std::fs::rename(&beside, file));
+        if whole.is_err() {
+            let _ = std::fs::remove_file(&beside);
+        }
+        whole
+    };
+    written.with_context(|| format!("cannot write {}", file.display()))?;
+    let size = defib_core::telling::size(page.len() as u64);
+    writeln!(anstream::stderr(), "wrote {} ({size})", file.display())?;
+    Ok(ExitCode::SUCCESS)
 }

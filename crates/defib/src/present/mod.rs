@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use defib_core::report::Report;
 
+mod page;
+mod redact;
 mod report;
 mod sources;
 mod stacks;
 pub(crate) mod style;
 
+pub(crate) use page::page;
 pub(crate) use report::{hidden, report, worth_showing};
 pub(crate) use sources::Sources;
 pub(crate) use stacks::stacks;
