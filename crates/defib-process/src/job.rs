@@ -12,13 +12,17 @@
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::ptr;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use crate::link::wait_for;
 use crate::mark::mark_of;
 use crate::spec::{RUN_VARIABLE, ShimSpec};
 
@@ -91,6 +95,7 @@ pub(crate) fn start(
     spec: &ShimSpec,
     standard: Standard,
     extra_env: &[(&str, &str)],
+    supervisor: BorrowedFd<'_>,
 ) -> Result<Job, NotStarted> {
     let text = |bytes: &OsStr| {
         CString::new(bytes.as_bytes()).map_err(|_| NotStarted {
@@ -159,10 +164,31 @@ pub(crate) fn start(
     };
     drop(report);
     drop(standard);
+    wait_for_exec(report_read.as_fd(), supervisor, pid);
     let mut told = Vec::new();
     // An error here reads as no failure; the exit status then tells.
     let _ = File::from(report_read).read_to_end(&mut told);
     outcome(spec, pid, &told, &candidates)
+}
+
+/// How long a child may take to get to exec once the supervisor wants something.
+const EXEC_WITHIN: Duration = Duration::from_secs(1);
+
+/// Waits until the child has executed or failed. Somebody may have stopped it before
+/// that, or its program lies on a disk that does not answer: as soon as the supervisor
+/// asks for anything, or is gone, it has a second left. Its end is then told as usual.
+fn wait_for_exec(report: BorrowedFd<'_>, supervisor: BorrowedFd<'_>, pid: i32) {
+    let both = &mut [
+        PollFd::from_borrowed_fd(report, PollFlags::IN),
+        PollFd::from_borrowed_fd(supervisor, PollFlags::IN),
+    ];
+    while let Err(Errno::INTR) = poll(both, None) {}
+    let deadline = Some(Instant::now() + EXEC_WITHIN);
+    if both[0].revents().is_empty() && !wait_for(report, PollFlags::IN, deadline) {
+        // It is our child and not reaped: the pid is its own.
+        let pid = rustix::process::Pid::from_raw(pid);
+        let _ = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+    }
 }
 
 pub(crate) fn pointers(texts: &[CString]) -> impl Iterator<Item = *const libc::c_char> {

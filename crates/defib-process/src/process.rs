@@ -59,6 +59,11 @@ impl Process {
         Self::look(self.pid).filter(|now| now.start_ticks == self.start_ticks)
     }
 
+    /// The id is that of a process, not of one of its further threads.
+    pub(crate) fn leads(&self) -> bool {
+        Pid::from_raw(self.pid).is_some_and(|pid| pidfd_open(pid, PidfdFlags::empty()).is_ok())
+    }
+
     /// Sends a signal to exactly this process, never to a later one of that pid.
     ///
     /// # Errors
@@ -147,13 +152,20 @@ pub fn children(pid: i32) -> Vec<Process> {
 /// Every process there is.
 #[must_use]
 pub fn all() -> Vec<Process> {
-    let Ok(folder) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = folder
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(Process::look).collect()
+    pids().filter_map(Process::look).collect()
+}
+
+/// The ids of all processes.
+pub(crate) fn pids() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The id that the kernel gave out last; 0 where it does not tell.
+pub(crate) fn newest_pid() -> i32 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let last = text.split_ascii_whitespace().next_back();
+    last.and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
 /// Id of this boot of the machine: start times compare only within one.
@@ -177,6 +189,7 @@ mod tests {
         );
         assert_eq!(me.variable("PATH"), std::env::var("PATH").ok());
         assert!(me.queue_limit().is_some());
+        assert!(me.leads());
         let other = Process {
             start_ticks: me.start_ticks + 1,
             ..me

@@ -19,7 +19,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::journal::JournalReader;
 use crate::mark::mark_of;
-use crate::process::{Process, all, boot_id};
+use crate::process::{Process, boot_id, newest_pid, pids};
 use crate::spec::RUN_VARIABLE;
 use crate::tree::{self, Holder};
 
@@ -71,69 +71,147 @@ pub fn is_held(folder: &Path) -> io::Result<bool> {
 /// # Errors
 /// Those of reading the folder; a run that cannot be read is passed over.
 pub fn orphans(runs: &Path) -> io::Result<Vec<Orphan>> {
-    let mut ended = HashMap::new();
-    for entry in fs::read_dir(runs)?.flatten() {
-        let id = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse::<RunId>().ok());
-        let Some(id) = id else { continue };
-        if let Some(since) = started_here(&entry.path())
-            && matches!(is_held(&entry.path()), Ok(false))
-        {
-            ended.insert(id, since);
-        }
-    }
-    if ended.is_empty() {
-        return Ok(Vec::new());
-    }
-    let marks: HashMap<u64, &RunId> = ended.keys().map(|id| (mark_of(id), id)).collect();
-    let found = candidates().into_iter().filter_map(|process| {
-        let (run, proof) = match process.variable(RUN_VARIABLE) {
-            Some(named) => (named.parse().ok()?, Proof::Environment),
-            None => ((*marks.get(&process.queue_limit()?)?).clone(), Proof::Mark),
-        };
-        let since = *ended.get(&run)?;
-        let command = process.command();
-        (process.start_ticks >= since).then_some(Orphan {
-            run,
-            process,
-            command,
-            proof,
-            since,
-        })
-    });
-    Ok(found.collect())
+    let names = fs::read_dir(runs)?.flatten().map(|entry| entry.file_name());
+    let ids: Vec<RunId> = names
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect();
+    Ok(orphans_of(runs, &ids))
 }
 
-/// Start of the run's shim in clock ticks, if that was in this boot.
-fn started_here(folder: &Path) -> Option<u64> {
+/// As [`orphans`], of these runs alone: how many others there are costs nothing.
+#[must_use]
+pub fn orphans_of(runs: &Path, ids: &[RunId]) -> Vec<Orphan> {
+    let boot = boot_id();
+    let ended: HashMap<&RunId, u64> = ids
+        .iter()
+        .filter_map(|id| {
+            let folder = runs.join(id.as_str());
+            let (since, started_in) = shim_start(&folder)?;
+            let ended = started_in == boot && matches!(is_held(&folder), Ok(false));
+            ended.then_some((id, since))
+        })
+        .collect();
+    if ended.is_empty() {
+        return Vec::new();
+    }
+    let marks: HashMap<u64, &RunId> = ended.keys().map(|id| (mark_of(id), *id)).collect();
+    for _ in 0..EMPTY_WALKS {
+        let found = candidates(|process| orphan(process, &ended, &marks));
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    Vec::new()
+}
+
+/// Walks over all processes that must find nobody: one that forks and exits all the
+/// time can slip through one.
+pub(crate) const EMPTY_WALKS: u32 = 5;
+
+fn orphan(
+    process: Process,
+    ended: &HashMap<&RunId, u64>,
+    marks: &HashMap<u64, &RunId>,
+) -> Option<Orphan> {
+    let (run, proof) = match process.variable(RUN_VARIABLE) {
+        Some(named) => (named.parse().ok()?, Proof::Environment),
+        None => (
+            (*marks.get(&process.queue_limit()?)?).clone(),
+            Proof::Mark,
+        ),
+    };
+    let since = *ended.get(&run)?;
+    let command = process.command();
+    (process.start_ticks >= since).then_some(Orphan {
+        run,
+        process,
+        command,
+        proof,
+        since,
+    })
+}
+
+/// What became of a run whose folder this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Its shim has not said yet that it is there, or the folder cannot be read.
+    NotBegun,
+    /// Its shim lives.
+    Held,
+    /// Its shim is gone; somebody may be left.
+    Ended,
+    /// The machine was started anew since.
+    Past,
+}
+
+/// What became of a run, without a look at any process.
+#[must_use]
+pub fn standing(folder: &Path) -> Standing {
+    match shim_start(folder) {
+        None => Standing::NotBegun,
+        Some((_, boot)) if boot != boot_id() => Standing::Past,
+        Some(_) => match is_held(folder) {
+            Ok(false) => Standing::Ended,
+            _ => Standing::Held,
+        },
+    }
+}
+
+/// Start of the run's shim in clock ticks, and the boot of the machine that was in.
+fn shim_start(folder: &Path) -> Option<(u64, String)> {
     let mut reader = JournalReader::open(folder).ok()?;
     for _ in 0..16 {
         if let Event::Shim {
             start_ticks,
-            boot_id: boot,
+            boot_id,
             ..
         } = reader.next_entry().ok()??.event
         {
-            return (boot == boot_id()).then_some(start_ticks);
+            return Some((start_ticks, boot_id));
         }
     }
     None
 }
 
-/// Living processes other than this one and its ancestors.
-fn candidates() -> Vec<Process> {
-    let mut spared = HashSet::new();
+/// The living processes, other than this one and its ancestors, for which `judge` has an
+/// answer. It is asked about each as soon as that is seen, and first about the newest:
+/// who forks and exits all the time is gone once the others have been looked at.
+fn candidates<T>(mut judge: impl FnMut(Process) -> Option<T>) -> Vec<T> {
+    let mut spared = HashSet::from([1]);
     let mut at = Process::look(std::process::id() as i32);
     while let Some(process) = at {
         spared.insert(process.pid);
         at = Process::look(process.parent).filter(|parent| !spared.contains(&parent.pid));
     }
-    let mut found = all();
-    found.retain(|process| process.alive() && !spared.contains(&process.pid) && process.pid != 1);
+    let mut seen = HashSet::new();
+    let mut found = Vec::new();
+    let mut visit = |pid: i32, listed: bool| {
+        if !spared.contains(&pid)
+            && let Some(process) = Process::look(pid)
+            && process.alive()
+            // Unlisted, it may be the id of a thread.
+            && (listed || process.leads())
+            && seen.insert((pid, process.start_ticks))
+        {
+            found.extend(judge(process));
+        }
+    };
+    let newest = newest_pid();
+    for pid in (newest - NEWEST..=newest).rev() {
+        visit(pid, false);
+    }
+    for pid in pids() {
+        visit(pid, true);
+    }
+    let now = newest_pid();
+    for pid in (newest.max(now - NEWEST)..=now).rev() {
+        visit(pid, false);
+    }
     found
 }
+
+/// So many of the newest ids are looked at before and after all the others.
+const NEWEST: i32 = 32;
 
 /// Whether a process carries the sign of this run, and which.
 pub(crate) fn belongs(process: &Process, run: &RunId) -> Option<Proof> {
@@ -144,7 +222,7 @@ pub(crate) fn belongs(process: &Process, run: &RunId) -> Option<Proof> {
 }
 
 /// Ends orphans: asks, waits for at most the grace, kills, also what they start
-/// meanwhile. Returns those that could not be ended.
+/// meanwhile. Returns those of their runs that could not be ended.
 #[must_use]
 pub fn end(orphans: &[Orphan], grace: Duration) -> Vec<Orphan> {
     let processes: Vec<Process> = orphans
@@ -157,15 +235,19 @@ pub fn end(orphans: &[Orphan], grace: Duration) -> Vec<Orphan> {
     while processes.iter().any(lives) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(2));
     }
+    let mut left = Vec::new();
     let runs: HashMap<&RunId, u64> = orphans.iter().map(|it| (&it.run, it.since)).collect();
-    for (run, since) in runs {
-        let _ = end_marked(run, since, &[], &mut HashSet::new());
+    for (&run, &since) in &runs {
+        let survivors = end_marked(run, since, &[], &mut HashSet::new());
+        left.extend(survivors.into_iter().map(|process| Orphan {
+            run: run.clone(),
+            command: process.command(),
+            proof: belongs(&process, run).unwrap_or(Proof::Environment),
+            since,
+            process,
+        }));
     }
-    orphans
-        .iter()
-        .filter(|orphan| lives(&orphan.process))
-        .cloned()
-        .collect()
+    left
 }
 
 /// Kills every process that carries the sign of this run and did not start before
@@ -187,13 +269,16 @@ struct Marked<'a> {
 
 impl Holder for Marked<'_> {
     fn tops(&self) -> Vec<Process> {
-        let mut found = candidates();
-        found.retain(|process| {
-            process.start_ticks >= self.since
+        candidates(|process| {
+            let ours = process.start_ticks >= self.since
                 && !self.spared.contains(&process.pid)
-                && belongs(process, self.run).is_some()
-        });
-        found
+                && belongs(&process, self.run).is_some();
+            if ours {
+                // Held at once: it may be about to hand over to a child and exit.
+                let _ = process.signal(rustix::process::Signal::STOP);
+            }
+            ours.then_some(process)
+        })
     }
 
     fn reap(&mut self) {}

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::process::{Process, children};
+use crate::sweep::EMPTY_WALKS;
 
 /// A process that outlived the program, as it was before anything was done to it.
 #[derive(Debug, Clone)]
@@ -42,9 +43,10 @@ pub(crate) trait Holder {
     fn reap(&mut self);
     /// Waits until something has died, at most so long.
     fn wait(&mut self, limit: Duration);
-    /// Nobody is left, proved by more than the walk that found none.
+    /// Nobody is left, proved by more than the walk that found none: one that forks and
+    /// exits all the time can slip through a walk.
     fn nobody(&mut self) -> bool {
-        living(self.tops()).is_empty()
+        (0..EMPTY_WALKS).all(|_| living(self.tops()).is_empty())
     }
     /// Kills by other means as well, such as a cgroup.
     fn kill_otherwise(&mut self) {}

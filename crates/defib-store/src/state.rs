@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use defib_core::report::Report;
 use defib_core::run::RunId;
@@ -11,6 +12,8 @@ use defib_core::run::RunId;
 const VERSION: &str = "1";
 /// File with the format.
 const VERSION_FILE: &str = "version";
+/// Folder with an empty file per run that may have somebody left.
+const UNFINISHED: &str = "unfinished";
 /// A run's report.
 pub const REPORT_FILE: &str = "report.json";
 
@@ -130,16 +133,46 @@ impl State {
         self.runs().join(run.as_str())
     }
 
-    /// Makes the folder of a new run, readable by its owner only (output may hold secrets).
+    /// Makes the folder of a new run, readable by its owner only (output may hold secrets),
+    /// and notes it as [unfinished](Self::unfinished) before that.
     ///
     /// # Errors
     /// Where it cannot be written.
     pub fn create(&self, run: &RunId) -> Result<PathBuf, StateError> {
         use std::os::unix::fs::DirBuilderExt as _;
+        let note = self.note(run);
+        let noted = fs::write(&note, "").or_else(|_| {
+            fs::create_dir_all(self.root.join(UNFINISHED))?;
+            fs::write(&note, "")
+        });
+        noted.map_err(|source| StateError::Unwritable { path: note, source })?;
         let folder = self.folder(run);
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
         made.map_err(|source| StateError::Unwritable { path: folder.clone(), source })?;
         Ok(folder)
+    }
+
+    /// Runs that were begun and are not known to have ended with nobody left, and when
+    /// they were begun. There are few, however many runs there are: a start need not
+    /// look at all of them to find what a lost one left.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<(RunId, SystemTime)> {
+        let Ok(entries) = fs::read_dir(self.root.join(UNFINISHED)) else { return Vec::new() };
+        let noted = entries.flatten().filter_map(|entry| {
+            let run = entry.file_name().to_str()?.parse().ok()?;
+            Some((run, entry.metadata().ok()?.modified().ok()?))
+        });
+        noted.collect()
+    }
+
+    /// Notes that nobody of this run is left.
+    pub fn finished(&self, run: &RunId) {
+        // If it stays, the next start looks in vain, once.
+        let _ = fs::remove_file(self.note(run));
+    }
+
+    fn note(&self, run: &RunId) -> PathBuf {
+        self.root.join(UNFINISHED).join(run.as_str())
     }
 
     /// Ids of all runs, in no order.
@@ -224,6 +257,19 @@ mod tests {
         assert_eq!(place(&[("DEFIB_STATE", ""), ("XDG_STATE_HOME", "/x")]).unwrap(), Path::new("/x/defib"));
         assert_eq!(place(&[("HOME", "/h")]).unwrap(), Path::new("/h/.local/state/defib"));
         assert!(matches!(place(&[]), Err(StateError::Nowhere)));
+    }
+
+    #[test]
+    fn a_run_is_unfinished_until_it_is_said_to_be_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        assert_eq!(state.unfinished(), []);
+        let run: RunId = "rabc1".parse().unwrap();
+        state.create(&run).unwrap();
+        let names: Vec<RunId> = state.unfinished().into_iter().map(|(run, _)| run).collect();
+        assert_eq!(names, [run.clone()]);
+        state.finished(&run);
+        assert_eq!(state.unfinished(), []);
     }
 
     #[test]

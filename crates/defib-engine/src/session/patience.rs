@@ -66,6 +66,8 @@ pub struct Patience {
     last: Option<Vitals>,
     quiet_since: f64,
     looks: Vec<Look>,
+    /// What the looks say, judged once for each new one: the graph of a large tree costs.
+    verdict: Option<Verdict>,
     looking: bool,
     next_share: usize,
     next_quiet_look: f64,
@@ -87,6 +89,7 @@ impl Patience {
             last: None,
             quiet_since: now_s,
             looks: Vec::new(),
+            verdict: None,
             looking: false,
             next_share: 0,
             next_quiet_look: 0.0,
@@ -141,6 +144,7 @@ impl Patience {
         self.next_share = 0;
         self.next_quiet_look = 0.0;
         self.looks.clear();
+        self.verdict = None;
         self.explained = false;
     }
 
@@ -160,6 +164,7 @@ impl Patience {
     pub fn looked(&mut self, look: Look) {
         self.looking = false;
         self.looks.push(look);
+        self.verdict = self.judge_looks();
     }
 
     /// A look failed or was dropped.
@@ -224,26 +229,29 @@ impl Patience {
     fn judge(&mut self, quiet: f64) -> Option<Advice> {
         let newest = self.looks.last()?;
         let recent = newest.at_s >= self.quiet_since;
-        let verdict = self.verdict()?;
+        let verdict = self.verdict.as_ref()?;
         match verdict.grade {
             Grade::Part if !self.part_told && self.looks.len() >= 2 => {
                 self.part_told = true;
                 Some(Advice::PartStuck)
             }
-            Grade::Proved | Grade::Probable if recent && self.looks.len() >= 2 => self.stuck(&verdict, quiet),
+            Grade::Proved | Grade::Probable if recent && self.looks.len() >= 2 => {
+                let (grade, is_patient) = (verdict.grade, verdict.is_patient());
+                self.stuck(grade, is_patient, quiet)
+            }
             _ => None,
         }
     }
 
-    fn stuck(&mut self, verdict: &Verdict, quiet: f64) -> Option<Advice> {
+    fn stuck(&mut self, grade: Grade, is_patient: bool, quiet: f64) -> Option<Advice> {
         let own = self.settings.stall_after_s;
-        let patience = own.unwrap_or(if verdict.is_patient() { PATIENT_S } else { PROVED_S });
+        let patience = own.unwrap_or(if is_patient { PATIENT_S } else { PROVED_S });
         // The last look must be as old as patience asks: what it saw is the reason.
         let seen_s = self.looks.last()?.at_s - self.quiet_since;
         if quiet < patience || seen_s < patience * 0.85 {
             return None;
         }
-        if own.is_some() || verdict.grade == Grade::Proved {
+        if own.is_some() || grade == Grade::Proved {
             return Some(Advice::Stalled { quiet_s: quiet });
         }
         (!std::mem::replace(&mut self.explained, true)).then_some(Advice::Explain { quiet_s: quiet })
@@ -251,7 +259,11 @@ impl Patience {
 
     /// Verdict on the looks of the quiet time, compared with each other.
     #[must_use]
-    pub fn verdict(&self) -> Option<Verdict> {
+    pub fn verdict(&self) -> Option<&Verdict> {
+        self.verdict.as_ref()
+    }
+
+    fn judge_looks(&self) -> Option<Verdict> {
         let from = self.looks.len().saturating_sub(4);
         let graph = Graph::new(&self.looks[from..], Some(self.relay))?;
         Some(judge(&graph, self.root, self.looks.last()?.at_s < self.quiet_since))

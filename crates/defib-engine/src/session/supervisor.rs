@@ -30,6 +30,10 @@ const LAST_LOOK_WITHIN: Duration = Duration::from_millis(1500);
 const STALLED_GRACE_S: f64 = 2.0;
 /// A second Ctrl+C within this time ends the tree at once.
 const IMPATIENCE: Duration = Duration::from_secs(10);
+/// Grace where the user asked for none.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// Longest time a shim takes to kill a tree, or to give up on it.
+const SHIM_WITHIN: Duration = Duration::from_secs(20);
 /// How long the shim may take to say that it is done, after it has closed its side.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -130,6 +134,7 @@ fn attempt(
         Err(error) => {
             // Nothing was run: an empty folder would only confuse.
             let _ = std::fs::remove_dir_all(&folder);
+            state.finished(&run);
             return Err(error.into());
         }
     };
@@ -177,7 +182,7 @@ fn spec(plan: &Plan, run: &RunId, folder: &Path, terminal: Option<Terminal>) -> 
         version: plan.version.clone(),
         terminal,
         keep: plan.keep,
-        grace_s: plan.grace.map_or(10.0, |grace| grace.as_secs_f64()),
+        grace_s: plan.grace.unwrap_or(DEFAULT_GRACE).as_secs_f64(),
         allow_daemons: plan.allow_daemons,
         ..ShimSpec::new(run.clone(), plan.command.clone(), folder.to_owned())
     }
@@ -210,6 +215,10 @@ struct Session<'a> {
     interrupted: Option<Instant>,
     ending: Option<Ending>,
     exited: bool,
+    /// The end of the tree was told.
+    over: bool,
+    /// When a shim that was told to end the run, and says nothing, counts as lost.
+    lost_at: Option<Instant>,
     closed: bool,
 }
 
@@ -241,6 +250,8 @@ impl<'a> Session<'a> {
             interrupted: None,
             ending: None,
             exited: false,
+            over: false,
+            lost_at: None,
             closed: false,
         }
     }
@@ -270,7 +281,22 @@ impl<'a> Session<'a> {
                 self.check_limits(happenings);
                 self.ask_patience(happenings);
             }
+            if self.shim_is_lost() {
+                self.write(Event::Trouble { text: "the shim did not do what it was told; it was ended, and the tree by the supervisor".to_owned() });
+                break;
+            }
         }
+    }
+
+    /// Told to end the run, it has not done so within the grace and the longest time that
+    /// takes: somebody stopped it, or it hangs.
+    fn shim_is_lost(&mut self) -> bool {
+        if self.over || self.ending.is_none() {
+            return false;
+        }
+        let grace = self.plan.grace.unwrap_or(DEFAULT_GRACE);
+        let lost_at = *self.lost_at.get_or_insert_with(|| Instant::now() + grace + SHIM_WITHIN);
+        Instant::now() >= lost_at
     }
 
     fn happened(&mut self, happening: Happening, happenings: &Receiver<Happening>) {
@@ -308,6 +334,7 @@ impl<'a> Session<'a> {
                 self.exited = true;
                 self.sampler = None;
             }
+            Event::TreeEnded { .. } => self.over = true,
             _ => {}
         }
     }
@@ -569,6 +596,9 @@ impl<'a> Session<'a> {
                 .map_err(|source| SessionError::Journal { folder: folder.to_owned(), source })
         };
         let mut entries = read(self.folder)?;
+        if nobody_left(&entries) && !self.plan.allow_daemons {
+            state.finished(run);
+        }
         if !ended_well(&entries) {
             self.pids.push(self.root);
             kernel_facts(kernel, &self.pids, self.shim.journal());
@@ -591,6 +621,16 @@ impl<'a> Session<'a> {
 fn ended_well(entries: &[Entry]) -> bool {
     entries.iter().any(|entry| matches!(entry.event, Event::Exited { code: Some(0), .. }))
         && !entries.iter().any(|entry| matches!(entry.event, Event::Ending(_) | Event::Signal { .. }))
+}
+
+/// The end of the tree was told, and nobody survived it.
+fn nobody_left(entries: &[Entry]) -> bool {
+    let told = entries.iter().rev().find_map(|entry| match &entry.event {
+        Event::TreeEnded { survivors, .. } => Some(*survivors == 0),
+        Event::NotStarted { .. } => Some(true),
+        _ => None,
+    });
+    told.unwrap_or(false)
 }
 
 fn kernel_facts(kernel: OomWatch, pids: &[i32], journal: &Journal) {

@@ -86,6 +86,8 @@ struct State {
     touched: HashSet<(i32, u64)>,
     output_due: Option<Instant>,
     journal_broken: bool,
+    /// The end of the link was seen and acted upon.
+    loss_heard: bool,
     /// Locked as long as this process lives.
     _lock: Option<std::fs::File>,
 }
@@ -125,7 +127,10 @@ impl State {
         self.reap_children();
         self.advance();
         while self.phase != Phase::Done {
-            self.wait_for_something();
+            // A lost supervisor also shows when something is told; nobody wakes us then.
+            if !self.link.closed() || self.loss_heard {
+                self.wait_for_something();
+            }
             self.hear_signals();
             self.hear_program();
             self.hear_relays();
@@ -279,6 +284,7 @@ impl State {
             }
         }
         if self.link.closed() {
+            self.loss_heard = true;
             self.supervisor_gone();
         }
     }

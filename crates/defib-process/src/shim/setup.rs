@@ -94,6 +94,7 @@ pub(super) fn set_up() -> io::Result<Option<State>> {
         touched: HashSet::new(),
         output_due: None,
         journal_broken: false,
+        loss_heard: false,
         _lock: lock,
     };
     state.introduce()?;
@@ -163,7 +164,7 @@ impl State {
             .iter()
             .map(|address| ("NOTIFY_SOCKET", &**address))
             .collect();
-        match job::start(&self.spec, standard, &extra) {
+        match job::start(&self.spec, standard, &extra, self.link.as_fd()) {
             Ok(job) => self.job = job,
             Err(failure) => {
                 let step = failure.step.to_owned();

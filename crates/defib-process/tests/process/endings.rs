@@ -28,6 +28,12 @@ pub const TESTS: &[Test] = &[
     ("supervisor_is_killed", supervisor_is_killed),
     ("shim_is_killed", shim_is_killed),
     ("both_are_killed_and_swept", both_are_killed_and_swept),
+    ("chain_of_forks_is_swept", chain_of_forks_is_swept),
+    ("stopped_before_it_executes", stopped_before_it_executes),
+    (
+        "supervisor_is_killed_before_the_start",
+        supervisor_is_killed_before_the_start,
+    ),
     ("held_run_is_not_swept", held_run_is_not_swept),
     ("daemons_allowed", daemons_allowed),
     ("daemons_can_be_stopped", daemons_can_be_stopped),
@@ -213,6 +219,79 @@ fn both_are_killed_and_swept() {
     assert!(sweep::end(&orphans, Duration::from_secs(2)).is_empty());
     assert!(run.living().is_empty());
     assert!(sweep::orphans(run.folder.path()).unwrap().is_empty());
+}
+
+/// One process at a time, and never the same for long: a child takes over and its parent exits.
+const CHAIN: &str = "
+import os, time
+while True:
+    time.sleep(0.002)
+    if os.fork():
+        os._exit(0)
+    with open('links', 'a') as links:
+        links.write(f'{os.getpid()}\\n')
+";
+
+fn chain_of_forks_is_swept() {
+    let run = run_with(&["sh", "-c", "python3 -c \"$0\" & wait; sleep 300", CHAIN], |_| {});
+    let links = || std::fs::read_to_string(run.folder.path().join("links")).unwrap_or_default();
+    wait_until("the chain", || (links().lines().count() > 3).then_some(()));
+    let shim = run.shim();
+    run.signal(Signal::STOP);
+    shim.signal(Signal::KILL).unwrap();
+    run.signal(Signal::KILL);
+    wait_until("the shim's end", || {
+        (!sweep::is_held(&run.spec.folder).unwrap()).then_some(())
+    });
+    let orphans = sweep::orphans(run.folder.path()).unwrap();
+    assert!(sweep::end(&orphans, Duration::from_millis(20)).is_empty());
+    let length = links().len();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(links().len(), length, "the chain goes on");
+}
+
+/// A run whose program hangs before it is executed: it enters a cgroup whose file is a
+/// FIFO that nobody reads.
+fn hangs_before_it_executes() -> (Run, tempfile::TempDir, Process) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cgroup.procs");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &file, 0o600.into()).unwrap();
+    let run = run_with(&["sleep", "300"], |spec| {
+        spec.cgroup = Some(folder.path().to_owned());
+    });
+    let child = wait_until("the child", || run.shim_child());
+    (run, folder, child)
+}
+
+fn stopped_before_it_executes() {
+    for signal in [Signal::KILL, Signal::TERM] {
+        let (mut run, _folder, child) = hangs_before_it_executes();
+        let begun = Instant::now();
+        run.signal(signal);
+        run.exit();
+        assert_released(&run, &child);
+        assert!(begun.elapsed() < Duration::from_secs(5));
+    }
+}
+
+/// The supervisor is lost before the program starts: the shim learns it as it tells so.
+fn supervisor_is_killed_before_the_start() {
+    let (mut run, folder, child) = hangs_before_it_executes();
+    run.signal(Signal::KILL);
+    run.exit();
+    let mut both = std::fs::OpenOptions::new();
+    let fifo = folder.path().join("cgroup.procs");
+    let _reader = both.read(true).write(true).open(fifo).unwrap();
+    assert_released(&run, &child);
+}
+
+fn assert_released(run: &Run, child: &Process) {
+    wait_until("the program's end", || {
+        child.again().is_none_or(|it| !it.alive()).then_some(())
+    });
+    wait_until("the shim's end", || {
+        (!sweep::is_held(&run.spec.folder).unwrap()).then_some(())
+    });
 }
 
 fn held_run_is_not_swept() {

@@ -176,6 +176,16 @@ impl Run {
         }
     }
 
+    /// The first child of the shim, which may not be the program yet.
+    pub fn shim_child(&self) -> Option<Process> {
+        let event = |event: &Event| match event {
+            Event::Shim { pid, .. } => Some(*pid),
+            _ => None,
+        };
+        let shim = self.events().iter().find_map(event)?;
+        defib_process::process::children(shim).into_iter().next()
+    }
+
     /// Waits for a file the program writes into its folder, and reads it.
     pub fn file(&self, name: &str) -> String {
         let path = self.folder.path().join(name);

@@ -25,6 +25,9 @@ const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];
 /// Longest time that `--notify` may take.
 const NOTIFY_WITHIN: Duration = Duration::from_secs(30);
 
+/// A run whose shim has said nothing for so long never came to start anything.
+const NEVER_BEGUN: Duration = Duration::from_secs(60);
+
 /// Supervise a command: hold its processes, keep its output, explain its end
 ///
 /// The program's own output passes through untouched; the report goes to standard
@@ -283,18 +286,36 @@ impl Housekeeping {
     }
 }
 
-/// Ends what an earlier run left when its supervisor and its shim were killed.
+/// Ends what an earlier run left when its supervisor and its shim were killed. Looks at
+/// processes only where there is such a run: the usual start stays short, however many
+/// runs and processes there are.
 fn sweep(state: &State) {
-    if let Ok(orphans) = defib_process::sweep::orphans(&state.runs())
-        && !orphans.is_empty()
-    {
-        let left = defib_process::sweep::end(&orphans, Duration::from_secs(1));
+    use defib_process::sweep::{Standing, end, orphans_of, standing};
+    let mut ended = Vec::new();
+    for (run, begun) in state.unfinished() {
+        match standing(&state.folder(&run)) {
+            Standing::Ended => ended.push(run),
+            Standing::Held => {}
+            Standing::Past => state.finished(&run),
+            Standing::NotBegun if begun.elapsed().is_ok_and(|age| age > NEVER_BEGUN) => state.finished(&run),
+            Standing::NotBegun => {}
+        }
+    }
+    if ended.is_empty() {
+        return;
+    }
+    let orphans = orphans_of(&state.runs(), &ended);
+    let left = if orphans.is_empty() { Vec::new() } else { end(&orphans, Duration::from_secs(1)) };
+    if orphans.len() > left.len() {
         let ended = orphans.len() - left.len();
         anstream::eprintln!(
             "{}defib:{:#} ended {ended} processes that an earlier run had left",
             style::NOTE,
             style::NOTE
         );
+    }
+    for run in ended.iter().filter(|&run| left.iter().all(|orphan| orphan.run != *run)) {
+        state.finished(run);
     }
 }
 
