@@ -65,6 +65,9 @@ pub fn case(entries: &[Entry], log: Log) -> Case {
     for entry in entries {
         note(&mut case, &mut lives, entry);
     }
+    if let (None, Some(ended_s)) = (&case.ending, lives.ended_s) {
+        case.ending = answered(&case, ended_s);
+    }
     if case.end == End::Alive && head.over {
         case.end = End::Unknown;
     }
@@ -104,7 +107,7 @@ fn note(case: &mut Case, lives: &mut Lives, entry: &Entry) {
         }
         Event::Exited { code, signal, .. } => {
             case.wall_s = entry.at_s;
-            case.ending = case.ending.take().or_else(|| answered(case, entry.at_s));
+            lives.ended_s = Some(entry.at_s);
             case.end = match (signal, code) {
                 (Some(signal), _) => End::Signaled(*signal),
                 (None, Some(code)) => End::Exited(*code),
@@ -120,7 +123,8 @@ fn note(case: &mut Case, lives: &mut Lives, entry: &Entry) {
 fn answered(case: &Case, ended_s: f64) -> Option<(f64, Ending)> {
     const SOON_S: f64 = 15.0;
     let last = case.signals.iter().rev().find(|seen| [1, 2, 15].contains(&seen.signal))?;
-    let soon = ended_s - last.at_s < SOON_S;
+    // A key that was typed is written down a moment after it took effect.
+    let soon = (-0.5..SOON_S).contains(&(ended_s - last.at_s));
     soon.then(|| (last.at_s, Ending::Cancelled { signal: last.signal, sender: last.sender.clone() }))
 }
 
@@ -128,6 +132,7 @@ fn answered(case: &Case, ended_s: f64) -> Option<(f64, Ending)> {
 #[derive(Default)]
 struct Lives {
     started_s: f64,
+    ended_s: Option<f64>,
     output: HashMap<Stream, u64>,
 }
 

@@ -70,7 +70,7 @@ fn stage(case: &Case) -> Option<String> {
     }
     match (&case.end, case.output_s) {
         (End::NotStarted { .. }, _) => Some("start".to_owned()),
-        (_, None) if case.output_bytes == 0 && case.wall_s > 0.0 => Some("before first output".to_owned()),
+        (_, None) if case.output_bytes == 0 && case.relay.is_some() => Some("before first output".to_owned()),
         _ => None,
     }
 }

@@ -30,7 +30,11 @@ fn by_defib(study: &Study<'_>) -> Option<Finding> {
     let Ending::Cancelled { signal, sender } = ending else { return None };
     let who = sender.as_ref().map_or_else(|| "an unknown sender".to_owned(), sender_name);
     let fact = Fact::new("signal", format!("{} arrived from {who}", signal_name(*signal))).at(*at_s);
-    let explanation = format!("{} from {who} ended it after {}", signal_name(*signal), seconds(*at_s));
+    let explanation = if sender.as_ref().is_some_and(|sender| sender.pid == 0) {
+        format!("{} at the terminal ended it after {}", if *signal == 2 { "Ctrl+C" } else { "a closed window" }, seconds(*at_s))
+    } else {
+        format!("{} from {who} ended it after {}", signal_name(*signal), seconds(*at_s))
+    };
     Some(Finding::proof(explanation, vec![fact]).rank(60))
 }
 

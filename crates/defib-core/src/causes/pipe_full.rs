@@ -107,13 +107,23 @@ fn reader_fact(graph: &Graph<'_>, writer: &Node<'_>, fd: i32, inode: u64, reader
         Some(id) if !own => {
             let node = &graph.nodes[id];
             let only = if holders.len() == 1 { "the only reader is" } else { "the reader is" };
-            let says = format!("{only} {}, and it {}", process_name(node.process), wait_words(node));
+            let says = format!("{only} {}, and it {}", process_name(node.process), reader_words(writer, node));
             Fact::new("waits", says).of(node.process.pid)
         }
         Some(id) => node_fact(&graph.nodes[id]),
         None if own && !holders.is_empty() => Fact::new("descriptors", format!("only {} itself holds the reading end", process_name(writer.process))),
         None if holders.is_empty() => Fact::new("descriptors", format!("the holder of the reading end of {} could not be seen", stream_words(fd))),
         None => Fact::new("descriptors", format!("the reading end is held by pid {}", holders[0])),
+    }
+}
+
+/// The reader's wait; a child that is waited for is the writer itself, as a rule.
+fn reader_words(writer: &Node<'_>, reader: &Node<'_>) -> String {
+    let words = wait_words(reader);
+    if writer.process.ppid == reader.process.pid {
+        words.replace("a child process", &short_command(&writer.process.command))
+    } else {
+        words
     }
 }
 
@@ -124,7 +134,7 @@ fn explain(writer: &Node<'_>, fd: i32, reader: Option<&Node<'_>>) -> String {
         Some(reader) if reader.process.pid != writer.process.pid => format!(
             "{name} cannot go on: {stream} is full and {} does not read it while it {}",
             short_command(&reader.process.command),
-            wait_words(reader)
+            reader_words(writer, reader)
         ),
         _ => format!("{name} cannot go on: {stream} is full and nobody reads it"),
     }
@@ -136,7 +146,9 @@ fn steps(finding: Finding, graph: &Graph<'_>, reader: Option<NodeId>, fd: i32) -
     let line = reader.and_then(|id| graph.nodes[id].frame).and_then(|frame| graph.look.source_line(&frame.file, frame.line));
     let line = line.unwrap_or_default();
     let timeout = reader.and_then(|id| match graph.nodes[id].limit {
-        Limit::Bounded { total_s: Some(total), .. } => Some(format!("timeout={total}")),
+        Limit::Bounded { total_s: Some(total), .. } if graph.nodes[id].purpose != Purpose::Sleep => {
+            Some(format!("timeout={:.0}", total.ceil()))
+        }
         _ => None,
     });
     let variable = line.trim().split(".wait(").next().filter(|name| line.contains(".wait(") && !name.contains(' ')).unwrap_or("child");

@@ -57,7 +57,7 @@ fn by_sentence(study: &Study<'_>) -> Option<Finding> {
     }
     let limit = ["expired", "hard", "rq", "after"].iter().find_map(|group| found.name(group));
     let explanation = match limit {
-        Some(limit) => format!("a time limit of {} s that somebody set ended it, not a fault of its own: {}", limit.as_str(), cut(&text, 160)),
+        Some(limit) => format!("a time limit of {} that somebody set ended it, not a fault of its own: {}", limit_words(limit.as_str()), cut(&text, 160)),
         None => format!("a watchdog or reloader ended it, not a fault of its own: {}", cut(&text, 200)),
     };
     let exception = crate::telling::exceptions(study).into_iter().find(|exception| exception.name() == "TimeoutExpired");
@@ -73,6 +73,11 @@ fn by_sentence(study: &Study<'_>) -> Option<Finding> {
         finding.facts.push(noise);
     }
     Some(finding.step("give it more time, or find what it was doing: run it alone under defib with --timeout"))
+}
+
+/// `2` for the 1.99997 that is left of it when the exception is made.
+fn limit_words(limit: &str) -> String {
+    limit.parse::<f64>().map_or_else(|_| limit.to_owned(), |limit| seconds((limit * 100.0).round() / 100.0))
 }
 
 /// A network call's own timeout is an error of that call, not a watchdog.

@@ -117,8 +117,12 @@ pub fn look(request: &LookRequest) -> Look {
 
 /// Live Python processes of the tree.
 pub(crate) fn python_pids(look: &Look) -> Vec<i32> {
+    // The reader of a stranger's pipe is often its parent, outside the tree: the
+    // line that must change stands in its stack.
+    let related = |process: &&Process| look.processes.iter().any(|own| own.in_tree && own.ppid == process.pid);
+    let whole_tree = look.processes.iter().any(|process| process.in_tree && process.pid == look.root);
     let alive = |process: &&Process| {
-        process.in_tree
+        (process.in_tree || (whole_tree && related(process)))
             && process.python.is_some()
             && !matches!(
                 process.threads.first().map(|thread| &thread.wait),

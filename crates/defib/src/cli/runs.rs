@@ -114,6 +114,8 @@ fn line(row: &RunRow) -> String {
     let lasted =
         row.ended_ms.map_or_else(String::new, |ended| telling::seconds((ended - row.started_ms) as f64 / 1000.0));
     let cause = row.cause.as_ref().map(|cause| format!(" {cause}")).unwrap_or_default();
-    let what = telling::cut(&command(row).join(" "), 60);
-    format!("{mark} {:<9} {started:<20} {lasted:>11}  {:<11}{cause:<24}  {what}", row.id, row.outcome)
+    // Everything before the command takes 74 columns.
+    let room = crate::present::width().map_or(usize::MAX, |columns| columns.saturating_sub(75).max(12));
+    let what = telling::cut(&command(row).join(" "), room);
+    format!("{mark} {:<9} {started:<20} {lasted:>11}  {:<11}{cause:<25} {what}", row.id, row.outcome)
 }

@@ -17,6 +17,13 @@ pub(crate) use report::{hidden, report, worth_showing};
 pub(crate) use sources::Sources;
 pub(crate) use stacks::stacks;
 
+/// Columns of the terminal that reports go to; `None` where there is none.
+pub(crate) fn width() -> Option<usize> {
+    let errors = rustix::termios::tcgetwinsize(rustix::stdio::stderr());
+    let size = errors.or_else(|_| rustix::termios::tcgetwinsize(rustix::stdio::stdout())).ok()?;
+    Some(usize::from(size.ws_col)).filter(|&columns| columns >= 20)
+}
+
 /// Prints a report on standard output.
 pub(crate) fn print(report: &Report, sources: &Sources, json: bool) -> anyhow::Result<ExitCode> {
     if json {

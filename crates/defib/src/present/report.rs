@@ -21,18 +21,39 @@ pub(crate) fn worth_showing(report: &Report) -> bool {
 pub(crate) fn report(report: &Report, sources: &Sources) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "\n{}", headline(report));
+    if own_ctrl_c(report) {
+        footer(&mut text, report);
+        return text;
+    }
     let mut causes = report.causes.iter();
     if let Some(first) = causes.next() {
         cause(&mut text, report, first);
         place(&mut text, report, first, sources);
         steps(&mut text, &first.next_steps);
         for other in causes.take(OTHERS) {
-            let _ = writeln!(text, "\n  {STRONG}also {}{STRONG:#}, {}: {}", other.id, weight(other), other.explanation);
+            let _ = writeln!(text, "\n  {STRONG}also {}{STRONG:#}, {}: {}", other.id, weight(other), wrapped(&other.explanation, 4));
         }
     }
     noise(&mut text, report);
     footer(&mut text, report);
     text
+}
+
+/// A person who pressed Ctrl+C knows why it ended.
+fn own_ctrl_c(report: &Report) -> bool {
+    let first = report.causes.first();
+    report.outcome.kind == OutcomeKind::Cancelled
+        && first.is_some_and(|cause| cause.id == "interrupted" && cause.explanation.starts_with("Ctrl+C"))
+}
+
+/// Breaks a text into lines that fit the terminal, the further ones indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let Some(width) = super::width() else { return text.to_owned() };
+    let further = " ".repeat(indent);
+    let options = textwrap::Options::new(width.saturating_sub(1).max(30)).subsequent_indent(&further);
+    // What stands before the text on its first line takes room too.
+    textwrap::fill(&format!("{}{text}", "\u{1}".repeat(indent)), options.word_splitter(textwrap::WordSplitter::NoHyphenation))
+        .replace('\u{1}', "")
 }
 
 /// One sentence, with the outcome and time behind it.
@@ -48,6 +69,7 @@ fn headline(report: &Report) -> String {
         Some(cause) => cause.explanation.clone(),
         None => plain_sentence(report, &name),
     };
+    let sentence = wrapped(&sentence, 2);
     format!("{style}{mark} {sentence}{style:#}\n  {DIM}{}{DIM:#}", ending(report, &name))
 }
 
@@ -63,8 +85,15 @@ fn plain_sentence(report: &Report, name: &str) -> String {
 /// `track.py · stalled · exit 124 · 9.2 s`
 fn ending(report: &Report, name: &str) -> String {
     let mut parts = vec![name.to_owned(), report.outcome.kind.name().to_owned()];
-    parts.extend(report.outcome.exit_code.map(|code| format!("exit {code}")));
-    parts.extend(report.outcome.signal.map(signal_name));
+    if matches!(report.outcome.kind, OutcomeKind::Stalled | OutcomeKind::TimedOut | OutcomeKind::OverMemory)
+        && report.run.ended.is_some()
+    {
+        // The signal was defib's own; what a script sees is this.
+        parts.push("exit 124".to_owned());
+    } else {
+        parts.extend(report.outcome.exit_code.map(|code| format!("exit {code}")));
+        parts.extend(report.outcome.signal.map(signal_name));
+    }
     parts.extend(report.outcome.stage.clone());
     if report.run.wall_s > 0.0 && report.run.started.is_some() {
         parts.push(seconds(report.run.wall_s));
@@ -88,7 +117,7 @@ fn cause(text: &mut String, report: &Report, cause: &RankedCause) {
 
 fn fact(evidence: &Evidence) -> String {
     let mut lines = evidence.says.lines();
-    let mut text = format!("{DIM}·{DIM:#} {}", lines.next().unwrap_or_default());
+    let mut text = format!("{DIM}·{DIM:#} {}", wrapped(lines.next().unwrap_or_default(), 4));
     for line in lines.take(4) {
         let _ = write!(text, "\n    {line}");
     }
@@ -138,7 +167,7 @@ fn steps(text: &mut String, steps: &[NextStep]) {
                 let _ = writeln!(text, "{label}{}:  {STRONG}{}{STRONG:#}", step.say, pasteable(command));
             }
             None => {
-                let _ = writeln!(text, "{label}{}", step.say);
+                let _ = writeln!(text, "{label}{}", wrapped(&step.say, 8));
             }
         }
     }
@@ -158,7 +187,7 @@ fn pasteable(command: &[String]) -> String {
 
 fn noise(text: &mut String, report: &Report) {
     for evidence in report.evidence.iter().filter(|evidence| evidence.noise) {
-        let _ = writeln!(text, "\n  {DIM}not the cause: {}{DIM:#}", evidence.says);
+        let _ = writeln!(text, "\n  {DIM}not the cause: {}{DIM:#}", wrapped(&evidence.says, 4));
     }
 }
 
