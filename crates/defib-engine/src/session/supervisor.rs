@@ -434,7 +434,10 @@ impl<'a> Session<'a> {
         let Some(patience) = &mut self.patience else { return };
         match patience.advise(now) {
             Advice::Wait => {}
-            Advice::Look => feeds::look(self.plan.exe.clone(), self.request(false), LOOK_WITHIN, self.sender.clone()),
+            Advice::Look { stacks } => {
+                let request = LookRequest { python: stacks, ..self.request(false) };
+                feeds::look(self.plan.exe.clone(), request, LOOK_WITHIN, self.sender.clone());
+            }
             Advice::Stalled { quiet_s } => self.stalled(quiet_s, happenings),
             Advice::Explain { .. } | Advice::PartStuck => self.explain(),
         }
@@ -462,6 +465,9 @@ impl<'a> Session<'a> {
             }
         }
         if !look.processes.is_empty() {
+            if let Some(patience) = &mut self.patience {
+                patience.expect_stacks();
+            }
             self.looked(look);
         }
     }
