@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::facts::{
-    Access, Bound, Descriptor, Excerpt, Frame, Look, PollDescriptor, Process, ProcessState, PythonStack, Socket, Target,
-    Thread, Wait,
+    Access, Bound, Descriptor, Excerpt, Frame, Look, PollDescriptor, Process, ProcessState, PythonStack, Socket,
+    Target, Thread, Wait,
 };
 
 fn thread(tid: i32, wait: Wait) -> Thread {
@@ -45,7 +45,8 @@ fn pipe(fd: i32, access: Access, inode: u64) -> Descriptor {
 }
 
 fn listening(fd: i32) -> Descriptor {
-    let socket = Socket { protocol: "tcp".into(), state: "listen".into(), local: "127.0.0.1:80".into(), ..Socket::default() };
+    let socket =
+        Socket { protocol: "tcp".into(), state: "listen".into(), local: "127.0.0.1:80".into(), ..Socket::default() };
     Descriptor { fd, access: Access::Both, target: Target::Socket { inode: 9, socket: Some(socket) } }
 }
 
@@ -92,7 +93,8 @@ fn an_idle_server_and_a_daemon_that_waits_for_a_signal_are_idle() {
     assert_eq!(grade(vec![process(10, 1, vec![Wait::Signal { bound: Bound::Unlimited }])]), Grade::Idle);
     let event = |catches_sigterm| {
         let mut daemon = process(10, 1, vec![futex(5)]);
-        let wait = Frame { function: "wait".into(), file: "/usr/lib/python3.11/threading.py".into(), line: 1, locals: vec![] };
+        let wait =
+            Frame { function: "wait".into(), file: "/usr/lib/python3.11/threading.py".into(), line: 1, locals: vec![] };
         let user = Frame { function: "main".into(), file: "d.py".into(), line: 3, locals: vec![] };
         daemon.threads[0].python = Some(PythonStack { thread_name: None, owns_gil: false, frames: vec![wait, user] });
         daemon.python = Some("3.11".into());
@@ -140,7 +142,12 @@ fn a_bounded_sleep_and_a_debugged_program_are_no_stall() {
 #[test]
 fn a_network_wait_without_limit_is_probable_and_gets_more_patience() {
     let mut client = process(10, 1, vec![Wait::Receive { fd: 4, bound: Bound::Unlimited }]);
-    let socket = Socket { protocol: "tcp".into(), state: "established".into(), remote: Some("10.0.0.1:80".into()), ..Socket::default() };
+    let socket = Socket {
+        protocol: "tcp".into(),
+        state: "established".into(),
+        remote: Some("10.0.0.1:80".into()),
+        ..Socket::default()
+    };
     client.descriptors =
         vec![Descriptor { fd: 4, access: Access::Both, target: Target::Socket { inode: 3, socket: Some(socket) } }];
     let looks = looks(vec![client]);
@@ -190,7 +197,8 @@ fn any_tree() -> impl Strategy<Value = Vec<Process>> {
             let pid = 10 + 10 * index as i32;
             let mut made = process(pid, if index == 0 { 1 } else { 10 }, waits);
             let access = |writes| if writes { Access::Write } else { Access::Read };
-            made.descriptors = descriptors.into_iter().map(|(fd, writes, inode)| pipe(fd, access(writes), inode)).collect();
+            made.descriptors =
+                descriptors.into_iter().map(|(fd, writes, inode)| pipe(fd, access(writes), inode)).collect();
             made.forked_without_exec = forked;
             made
         });
