@@ -23,11 +23,12 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     }
     let graph = study.graph.as_ref()?;
     let main = graph.nodes.iter().filter(|node| node.process.in_tree && node.is_main());
-    let (node, frame, printed) = main.filter_map(|node| prints(graph.look, node)).next()?;
+    let holds_back = |process: &Process| {
+        process.unbuffered == Some(false) && stdout_is_buffered(process) && !wrote(study, process)
+    };
+    let mut printing = main.filter(|node| holds_back(node.process)).filter_map(|node| prints(graph.look, node));
+    let (node, frame, printed) = printing.next()?;
     let process = node.process;
-    if process.unbuffered != Some(false) || !stdout_is_buffered(process) || wrote(study, process) {
-        return None;
-    }
     let kind = if matches!(stdout(process), Some(Target::Pipe { .. })) { "a pipe" } else { "a file" };
     let name = process_name(process);
     let silent = study.case.output_bytes == 0;

@@ -49,6 +49,7 @@ fn is_blocked(graph: &Graph<'_>, id: NodeId) -> bool {
     let relayed = readers.iter().any(|&pid| Some(pid) == graph.relay);
     let being_read = graph.nodes.iter().any(|other| match &other.purpose {
         Purpose::PipeRead { inode: read, .. } => *read == inode,
+        Purpose::Receive { fd } => reads(other.process, *fd, inode),
         Purpose::Any(fds) => fds.iter().any(|&fd| reads(other.process, fd, inode)),
         _ => false,
     });
@@ -57,13 +58,22 @@ fn is_blocked(graph: &Graph<'_>, id: NodeId) -> bool {
 
 fn reads(process: &Process, fd: i32, inode: u64) -> bool {
     process.descriptor(fd).is_some_and(|descriptor| {
-        descriptor.access.reads() && matches!(descriptor.target, Target::Pipe { inode: other, .. } if other == inode)
+        let same = match descriptor.target {
+            Target::Pipe { inode: other, .. } | Target::Socket { inode: other, .. } => other == inode,
+            _ => false,
+        };
+        descriptor.access.reads() && same
     })
 }
 
 fn pipe_of(node: &Node<'_>) -> Option<(i32, u64)> {
     match node.purpose {
         Purpose::PipeWrite { fd, inode } => Some((fd, inode)),
+        // multiprocessing's two-way pipes are pairs of sockets.
+        Purpose::Send { fd } => match &node.process.descriptor(fd)?.target {
+            Target::Socket { socket: Some(socket), .. } if socket.protocol == "unix" => Some((fd, socket.peer.as_ref()?.inode)),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -36,6 +36,11 @@ static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
 static NUMBER: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)(?:timeout|time[_-]?limit|deadline|max[_-]?(?:time|seconds|runtime|wait)|limit|alarm|budget|ttl|watchdog|patience|grace|kill[_-]?after|interval|wait|secs?|seconds)\w*\W{0,4}?(?P<number>\d+(?:\.\d+)?)"));
 
+/// A parent tells that a child was ended by SIGKILL or SIGTERM.
+static ENDED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"SIGKILL|SIGTERM|(?i:exit(?:ed|code| code| status)?|return ?code|status|signal)\W{0,3}(?:with|code)?\W{0,3}-(?:9|15)\b")
+});
+
 fn judge(study: &Study<'_>) -> Option<Finding> {
     if study.case.end == End::Exited(0) || study.was_standing() || oom(study) {
         return None;
@@ -126,12 +131,15 @@ fn by_alarm(study: &Study<'_>) -> Option<Finding> {
 /// SIGKILL or SIGTERM without an out-of-memory kill, at an age that somebody wrote down.
 fn by_lifetime(study: &Study<'_>) -> Option<Finding> {
     let signal = study.signal().filter(|signal| [9, 15, 6].contains(signal));
-    let reported = crate::telling::exceptions(study).iter().any(|exception| exception.headline().contains("SIGKILL") || exception.headline().contains("SIGTERM") || exception.name() == "BrokenProcessPool");
+    let by_exception = crate::telling::exceptions(study).iter().any(|exception| {
+        ENDED.is_match(&exception.headline()) || exception.name() == "BrokenProcessPool"
+    });
+    let reported = by_exception || study.case.log.last_lines(5).iter().any(|line| ENDED.is_match(&line.text));
     if signal.is_none() && !reported {
         return None;
     }
     let mut lives: Vec<(i32, f64)> = study.case.lifetimes.iter().map(|lifetime| (lifetime.pid, lifetime.lived_s)).collect();
-    if signal.is_some() {
+    if signal.is_some() || reported {
         lives.push((study.case.root, study.case.wall_s));
     }
     for (text, source) in written_numbers(study) {

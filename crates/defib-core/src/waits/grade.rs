@@ -219,7 +219,8 @@ impl Graph<'_> {
                     || Some(pid) == self.relay
                     || self.look.process(pid).is_some_and(|process| {
                         // The reader's own sibling in a shell pipeline is no escapee.
-                        process.ppid == node.process.ppid && process.pgid == node.process.pgid
+                        let siblings = process.ppid == node.process.ppid && process.pgid == node.process.pgid;
+                        siblings && Some(process.ppid) != self.relay
                     })
             };
             if holders.iter().any(related) {

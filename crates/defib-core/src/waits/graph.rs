@@ -372,13 +372,19 @@ impl<'a> Graph<'a> {
         (providers, outside)
     }
 
-    /// Processes that hold the end of a pipe opposite to a reader (or writer).
+    /// Processes that hold the end of a pipe opposite to a reader (or writer); for
+    /// a socket pair, those that hold the socket with this inode.
     #[must_use]
     pub fn holders(&self, inode: u64, of_write_end: bool) -> Vec<i32> {
         let holds = |process: &&Process| {
             process.descriptors.iter().any(|descriptor| {
                 let right_end = if of_write_end { descriptor.access.writes() } else { descriptor.access.reads() };
-                right_end && matches!(&descriptor.target, Target::Pipe { inode: same, .. } if *same == inode)
+                match &descriptor.target {
+                    Target::Pipe { inode: same, .. } | Target::Socket { inode: same, .. } => {
+                        right_end && *same == inode
+                    }
+                    _ => false,
+                }
             })
         };
         self.look.processes.iter().filter(holds).map(|process| process.pid).collect()
