@@ -4,9 +4,11 @@
 //! nothing is proved, log-odds are added, at most one ratio a group, each
 //! capped; a mass for `unknown` is always kept, so that weak signs stay weak.
 
+use crate::account::ending_words;
 use crate::case::{Case, End, Study};
 use crate::cause::{Cause, Fact, Finding, Group, Strength};
 use crate::causes::CATALOGUE;
+use crate::event::Ending;
 use crate::outcome::outcome;
 use crate::report::{Evidence, NextStep, Outcome, RankedCause};
 use crate::telling;
@@ -126,7 +128,11 @@ fn needs_explanation(study: &Study<'_>, outcome: &Outcome) -> bool {
 
 fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
     let mut facts = Vec::new();
+    if let Some((at_s, ending)) = &study.case.ending {
+        facts.push(Fact::new("limit", format!("defib {}", ending_words(ending))).at(*at_s));
+    }
     match study.case.end {
+        _ if study.case.ending.is_some() => {}
         End::Exited(code) => facts.push(Fact::new("exit", format!("exit status {code}"))),
         End::Signaled(signal) => facts.push(Fact::new("exit", format!("ended by {}", telling::signal_name(signal)))),
         _ => {}
@@ -147,9 +153,27 @@ fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
         probability: 1.0,
         proved: false,
         evidence,
-        explanation: "what was seen does not settle any cause, so none is named".to_owned(),
+        explanation: without_cause(study),
         place: None,
         next_steps,
+    }
+}
+
+/// The outcome in a sentence, where no cause is settled.
+fn without_cause(study: &Study<'_>) -> String {
+    match study.case.ending.as_ref().map(|(_, ending)| ending) {
+        Some(Ending::OverMemory { limit_bytes, used_bytes }) => format!(
+            "it used {}, more than the {} it was allowed; what fills the memory is not settled",
+            telling::size(*used_bytes),
+            telling::size(*limit_bytes)
+        ),
+        Some(Ending::TimedOut { limit_s }) => {
+            format!("its time of {} was over; what it did meanwhile settles no cause", telling::seconds(*limit_s))
+        }
+        Some(Ending::NoFirstOutput { limit_s }) => {
+            format!("it printed nothing within {}; what it did meanwhile settles no cause", telling::seconds(*limit_s))
+        }
+        _ => "what was seen does not settle any cause, so none is named".to_owned(),
     }
 }
 

@@ -259,9 +259,9 @@ pub fn told_by_line<'a>(study: &Study<'a>, pattern: &Regex) -> Option<(Told<'a>,
                 && !traceback.chain.iter().any(|exception| exception.line == index)
         })
     };
-    let lines = study.case.log.lines.iter().enumerate().skip(after);
-    let near = lines.filter(|(index, _)| study.is_near_end(*index) && !inside(*index));
-    let found = near.filter_map(|(_, line)| Some((line.text.as_str(), pattern.captures(&line.text)?))).last();
+    let lines = study.case.log.lines.iter().enumerate().rev().take_while(|(index, _)| *index >= after);
+    let mut near = lines.filter(|(index, _)| study.is_near_end(*index) && !inside(*index));
+    let found = near.find_map(|(_, line)| Some((line.text.as_str(), pattern.captures(&line.text)?)));
     found.map(|(line, captures)| (Told::Line(line), captures))
 }
 

@@ -8,10 +8,7 @@ use defib_observe::{LookRequest, PROBE_ARGUMENT, Sampler, look_within, machine, 
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments
-        .first()
-        .is_some_and(|first| first == PROBE_ARGUMENT)
-    {
+    if arguments.first().is_some_and(|first| first == PROBE_ARGUMENT) {
         return probe_main();
     }
     let Some(root) = arguments.first().and_then(|pid| pid.parse().ok()) else {
@@ -20,41 +17,21 @@ fn main() -> ExitCode {
     let text = match arguments.get(1).map(String::as_str) {
         None | Some("look") => look(root),
         Some("sample") => {
-            let count = arguments
-                .get(2)
-                .and_then(|count| count.parse().ok())
-                .unwrap_or(3);
-            let pause = arguments
-                .get(3)
-                .and_then(|pause| pause.parse().ok())
-                .unwrap_or(1000);
+            let count = arguments.get(2).and_then(|count| count.parse().ok()).unwrap_or(3);
+            let pause = arguments.get(3).and_then(|pause| pause.parse().ok()).unwrap_or(1000);
             sample(root, count, Duration::from_millis(pause))
         }
         _ => serde_json::to_string_pretty(&machine::read(Duration::from_secs(5))).ok(),
     };
     let text = text.unwrap_or_default() + "\n";
     let written = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
-    if written.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn look(root: i32) -> Option<String> {
-    let request = LookRequest {
-        root,
-        include_root: true,
-        python: true,
-        locals: true,
-        others: true,
-        ..LookRequest::default()
-    };
-    let look = look_within(
-        &std::env::current_exe().ok()?,
-        &request,
-        Duration::from_secs(5),
-    );
+    let request =
+        LookRequest { root, include_root: true, python: true, locals: true, others: true, ..LookRequest::default() };
+    let look = look_within(&std::env::current_exe().ok()?, &request, Duration::from_secs(5));
     serde_json::to_string_pretty(&look).ok()
 }
 
@@ -72,7 +49,5 @@ fn sample(root: i32, count: u32, pause: Duration) -> Option<String> {
     let each = (used(&after)? - used(&before)?) / 1e6 / f64::from(count);
     let vitals = serde_json::to_string_pretty(&last.vitals).ok()?;
     let absent = sampler.gpus_absent();
-    Some(format!(
-        "{vitals}\n{each:.3} ms CPU a sample (main thread); GPUs absent: {absent:?}"
-    ))
+    Some(format!("{vitals}\n{each:.3} ms CPU a sample (main thread); GPUs absent: {absent:?}"))
 }

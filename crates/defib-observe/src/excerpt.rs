@@ -20,14 +20,10 @@ pub(crate) fn is_users(file: &str) -> bool {
         return false;
     }
     let parts: Vec<&str> = file.split('/').collect();
-    let installed = parts
-        .iter()
-        .any(|part| matches!(*part, "site-packages" | "dist-packages"));
+    let installed = parts.iter().any(|part| matches!(*part, "site-packages" | "dist-packages"));
     let library = parts.windows(2).any(|pair| {
         pair[0].starts_with("lib")
-            && pair[1]
-                .strip_prefix("python")
-                .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            && pair[1].strip_prefix("python").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
     });
     !installed && !library
 }
@@ -63,11 +59,7 @@ fn content(pid: i32, file: &str) -> Option<String> {
 }
 
 fn regular(path: &str) -> Option<String> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .ok()?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
     let facts = file.metadata().ok()?;
     if !facts.is_file() || facts.len() > FILE_SIZE {
         return None;
@@ -81,10 +73,7 @@ fn regular(path: &str) -> Option<String> {
 fn cut(lines: &[(&str, u32)], text: &str) -> Vec<Excerpt> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for (_, line) in lines {
-        let (first, last) = (
-            line.saturating_sub(AROUND).max(1),
-            line.saturating_add(AROUND),
-        );
+        let (first, last) = (line.saturating_sub(AROUND).max(1), line.saturating_add(AROUND));
         match ranges.last_mut() {
             Some(range) if first <= range.1.saturating_add(1) => range.1 = last,
             _ => ranges.push((first, last)),
@@ -101,11 +90,7 @@ fn cut(lines: &[(&str, u32)], text: &str) -> Vec<Excerpt> {
             .map(|line| line.chars().take(LINE_LENGTH).collect())
             .collect(),
     };
-    ranges
-        .into_iter()
-        .map(excerpt)
-        .filter(|excerpt| !excerpt.lines.is_empty())
-        .collect()
+    ranges.into_iter().map(excerpt).filter(|excerpt| !excerpt.lines.is_empty()).collect()
 }
 
 /// Excerpts of several processes without repetition.
@@ -163,9 +148,6 @@ mod tests {
         let found = cut(&[("a", 10), ("a", 70), ("a", 400)], &text);
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].first_line, found[0].lines.len()), (1, 110));
-        assert_eq!(
-            (found[1].first_line, found[1].lines[0].as_str()),
-            (360, "360")
-        );
+        assert_eq!((found[1].first_line, found[1].lines[0].as_str()), (360, "360"));
     }
 }

@@ -77,9 +77,8 @@ pub(crate) fn link(path: &str) -> io::Result<String> {
 
 /// Numbers that name the entries of a folder (`/proc`, `task`, `fd`), sorted.
 pub(crate) fn numbers(path: &str) -> io::Result<Vec<i32>> {
-    let mut result: Vec<i32> = std::fs::read_dir(path)?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .collect();
+    let mut result: Vec<i32> =
+        std::fs::read_dir(path)?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     result.sort_unstable();
     Ok(result)
 }

@@ -115,8 +115,7 @@ pub fn read(gpus_within: Duration) -> Machine {
         swap_bytes: kilobytes("SwapTotal"),
         shm_bytes: shm.map(|(size, _)| size),
         shm_free_bytes: shm.map(|(_, free)| free),
-        cores: std::thread::available_parallelism()
-            .map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
+        cores: std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1)),
         limits: limits(),
         kernel_log: std::fs::File::open("/dev/kmsg").is_ok(),
     }
@@ -130,12 +129,8 @@ fn can_trace_all() -> bool {
 }
 
 fn hidepid(mounts: &str) -> Option<String> {
-    let line = mounts
-        .lines()
-        .find(|line| line.split(' ').nth(4) == Some("/proc"))?;
-    let option = line
-        .split([' ', ','])
-        .find_map(|word| word.strip_prefix("hidepid="))?;
+    let line = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/proc"))?;
+    let option = line.split([' ', ',']).find_map(|word| word.strip_prefix("hidepid="))?;
     (option != "0" && option != "off").then(|| option.to_owned())
 }
 
@@ -146,26 +141,14 @@ fn container() -> Option<String> {
     }
     if let Some(text) = files::text("/run/.containerenv") {
         let engine = text.lines().find_map(|line| line.strip_prefix("engine=\""));
-        return Some(
-            engine
-                .and_then(|name| name.split('-').next())
-                .unwrap_or("podman")
-                .to_owned(),
-        );
+        return Some(engine.and_then(|name| name.split('-').next()).unwrap_or("podman").to_owned());
     }
     if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         return Some("kubernetes".to_owned());
     }
     let groups = files::text("/proc/1/cgroup").unwrap_or_default();
-    let marks = [
-        ("docker", "docker"),
-        ("kubepods", "kubernetes"),
-        ("lxc", "lxc"),
-    ];
-    marks
-        .into_iter()
-        .find(|(mark, _)| groups.contains(mark))
-        .map(|(_, name)| name.to_owned())
+    let marks = [("docker", "docker"), ("kubepods", "kubernetes"), ("lxc", "lxc")];
+    marks.into_iter().find(|(mark, _)| groups.contains(mark)).map(|(_, name)| name.to_owned())
 }
 
 /// The tightest CPU quota of the group and those above it.
@@ -178,10 +161,7 @@ fn cpu_quota(groups: &str, mounts: &str) -> Option<f64> {
         let (quota, period) = text.split_once(' ')?;
         Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?)
     };
-    let quotas = folder
-        .ancestors()
-        .take_while(|at| at.starts_with(&mount))
-        .filter_map(quota);
+    let quotas = folder.ancestors().take_while(|at| at.starts_with(&mount)).filter_map(quota);
     quotas.min_by(f64::total_cmp)
 }
 
@@ -195,11 +175,7 @@ fn limits() -> Vec<Limit> {
     ];
     let limit = |(name, resource): (&str, _)| {
         let (soft, hard) = sys::limit(resource);
-        Limit {
-            name: name.to_owned(),
-            soft,
-            hard,
-        }
+        Limit { name: name.to_owned(), soft, hard }
     };
     all.into_iter().map(limit).collect()
 }
@@ -212,28 +188,14 @@ fn gpus(within: Duration) -> Gpus {
             let count = nvml.device_count().unwrap_or(0);
             let name = |index| nvml.device_by_index(index).ok()?.name().ok();
             let names = (0..count).filter_map(name).collect();
-            Gpus {
-                driver: nvml.sys_driver_version().ok(),
-                names,
-                absent: None,
-            }
+            Gpus { driver: nvml.sys_driver_version().ok(), names, absent: None }
         });
-        let absent = |why| Gpus {
-            absent: Some(why),
-            ..Gpus::default()
-        };
+        let absent = |why| Gpus { absent: Some(why), ..Gpus::default() };
         let _ = sender.send(answer.unwrap_or_else(|error| absent(absence(&error))));
     };
-    let started = std::thread::Builder::new()
-        .name("defib-nvml".to_owned())
-        .spawn(body);
-    let answer = started
-        .ok()
-        .and_then(|_| receiver.recv_timeout(within).ok());
-    answer.unwrap_or_else(|| Gpus {
-        absent: Some(format!("NVML did not answer within {within:?}")),
-        ..Gpus::default()
-    })
+    let started = std::thread::Builder::new().name("defib-nvml".to_owned()).spawn(body);
+    let answer = started.ok().and_then(|_| receiver.recv_timeout(within).ok());
+    answer.unwrap_or_else(|| Gpus { absent: Some(format!("NVML did not answer within {within:?}")), ..Gpus::default() })
 }
 
 #[cfg(test)]

@@ -50,10 +50,7 @@ impl Address {
 
     pub(crate) fn is_unspecified(self) -> bool {
         let address = std::net::Ipv6Addr::from(self.0);
-        address.is_unspecified()
-            || address
-                .to_ipv4_mapped()
-                .is_some_and(|v4| v4.is_unspecified())
+        address.is_unspecified() || address.to_ipv4_mapped().is_some_and(|v4| v4.is_unspecified())
     }
 }
 
@@ -152,9 +149,7 @@ fn attributes(mut bytes: &[u8], mut each: impl FnMut(u16, &[u8])) {
             break;
         };
         each(kind, value);
-        bytes = bytes
-            .get(usize::from(length).next_multiple_of(4)..)
-            .unwrap_or_default();
+        bytes = bytes.get(usize::from(length).next_multiple_of(4)..).unwrap_or_default();
     }
 }
 
@@ -162,17 +157,9 @@ fn internet_message(message: &[u8]) -> Option<InternetSocket> {
     let v6 = i32::from(*message.first()?) == libc::AF_INET6;
     let address = |at: usize| {
         let bytes = message.get(at..at + 16)?;
-        Some(if v6 {
-            Address(bytes.try_into().ok()?)
-        } else {
-            Address::v4(bytes[..4].try_into().ok()?)
-        })
+        Some(if v6 { Address(bytes.try_into().ok()?) } else { Address::v4(bytes[..4].try_into().ok()?) })
     };
-    let port = |at: usize| {
-        Some(u16::from_be_bytes(
-            message.get(at..at + 2)?.try_into().ok()?,
-        ))
-    };
+    let port = |at: usize| Some(u16::from_be_bytes(message.get(at..at + 2)?.try_into().ok()?));
     let mut socket = InternetSocket {
         state: *message.get(1)?,
         local: (address(8)?, port(4)?),
@@ -207,11 +194,7 @@ fn traffic(info: &[u8]) -> Option<Traffic> {
 }
 
 fn unix_message(message: &[u8]) -> Option<UnixSocket> {
-    let mut socket = UnixSocket {
-        state: *message.get(2)?,
-        inode: u32_at(message, 4)?.into(),
-        ..UnixSocket::default()
-    };
+    let mut socket = UnixSocket { state: *message.get(2)?, inode: u32_at(message, 4)?.into(), ..UnixSocket::default() };
     attributes(message.get(16..)?, |kind, value| match kind {
         0 => socket.path = unix_name(value),
         2 => socket.peer = u32_at(value, 0).map(u64::from).filter(|inode| *inode != 0),
@@ -314,10 +297,7 @@ mod tests {
     fn a_line_of_the_text_table() {
         let text = b"  sl  local_address rem_address st tx_queue:rx_queue\n   0: 0100007F:1F90 00000000:0000 0A 00000000:00000002 00:00000000 00000000  0 0 4242 1\n";
         let found = &text_table(text)[0];
-        assert_eq!(
-            (found.inode, found.receive_queue, found.state),
-            (4242, 2, 10)
-        );
+        assert_eq!((found.inode, found.receive_queue, found.state), (4242, 2, 10));
         assert_eq!(found.local.0.show(found.local.1), "127.0.0.1:8080");
         assert!(found.remote.0.is_unspecified());
     }

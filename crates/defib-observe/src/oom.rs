@@ -48,17 +48,10 @@ impl OomWatch {
             .into_iter()
             .filter_map(|(file, limit)| {
                 let before = kills(&file)?;
-                Some(Counter {
-                    file,
-                    limit,
-                    before,
-                })
+                Some(Counter { file, limit, before })
             })
             .collect();
-        Self {
-            counters,
-            log: open_log(),
-        }
+        Self { counters, log: open_log() }
     }
 
     /// Reads the counters again, and the log lines since the start that name
@@ -73,16 +66,8 @@ impl OomWatch {
         });
         let oom = oom.collect();
         match self.log {
-            Ok(log) => Kernel {
-                oom,
-                lines: log_lines(log, pids),
-                log_denied: None,
-            },
-            Err(why) => Kernel {
-                oom,
-                lines: Vec::new(),
-                log_denied: Some(why),
-            },
+            Ok(log) => Kernel { oom, lines: log_lines(log, pids), log_denied: None },
+            Err(why) => Kernel { oom, lines: Vec::new(), log_denied: Some(why) },
         }
     }
 }
@@ -92,8 +77,7 @@ fn candidates(groups: &str, mounts: &str) -> Vec<(PathBuf, PathBuf)> {
     let mut found = Vec::new();
     for line in groups.lines() {
         let mut parts = line.splitn(3, ':');
-        let (Some(_), Some(controllers), Some(group)) = (parts.next(), parts.next(), parts.next())
-        else {
+        let (Some(_), Some(controllers), Some(group)) = (parts.next(), parts.next(), parts.next()) else {
             continue;
         };
         let (kind, counter, limit) = if controllers.is_empty() {
@@ -106,13 +90,9 @@ fn candidates(groups: &str, mounts: &str) -> Vec<(PathBuf, PathBuf)> {
         let Some((root, mount)) = mount_of(mounts, kind) else {
             continue;
         };
-        let inner = group
-            .strip_prefix(root.trim_end_matches('/'))
-            .unwrap_or(group);
+        let inner = group.strip_prefix(root.trim_end_matches('/')).unwrap_or(group);
         let folder = Path::new(&mount).join(inner.trim_start_matches('/'));
-        let up = folder
-            .ancestors()
-            .take_while(|folder| folder.starts_with(&mount));
+        let up = folder.ancestors().take_while(|folder| folder.starts_with(&mount));
         found.extend(up.map(|folder| (folder.join(counter), folder.join(limit))));
     }
     found
@@ -125,19 +105,16 @@ pub(crate) fn mount_of(mounts: &str, kind: &str) -> Option<(String, String)> {
         let mut system = system.split(' ');
         let options = system.by_ref().nth(2).map(str::to_owned);
         let is_kind = line.split_once(" - ")?.1.split(' ').next() == Some(kind);
-        let has_memory =
-            kind == "cgroup2" || options.is_some_and(|all| all.split(',').any(|o| o == "memory"));
+        let has_memory = kind == "cgroup2" || options.is_some_and(|all| all.split(',').any(|o| o == "memory"));
         let mut words = mount.split(' ').skip(3);
-        (is_kind && has_memory)
-            .then(|| Some((words.next()?.to_owned(), words.next()?.to_owned())))?
+        (is_kind && has_memory).then(|| Some((words.next()?.to_owned(), words.next()?.to_owned())))?
     })
 }
 
 /// `oom_kill N` in either version's file.
 fn kills(file: &Path) -> Option<u64> {
     let text = files::text(file.to_str()?)?;
-    text.lines()
-        .find_map(|line| parse::number(line.strip_prefix("oom_kill ")?.as_bytes()))
+    text.lines().find_map(|line| parse::number(line.strip_prefix("oom_kill ")?.as_bytes()))
 }
 
 /// A limit in bytes; version 1 shows "none" as a huge number.
@@ -149,10 +126,7 @@ fn limit(file: &Path) -> Option<u64> {
 fn open_log() -> Result<File, String> {
     let open = || {
         let mut options = File::options();
-        let mut log = options
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK)
-            .open("/dev/kmsg")?;
+        let mut log = options.read(true).custom_flags(libc::O_NONBLOCK).open("/dev/kmsg")?;
         log.seek(SeekFrom::End(0))?;
         Ok(log)
     };
@@ -187,10 +161,7 @@ fn named(record: &str, pids: &[i32]) -> Option<KernelLine> {
     let (_, text) = record.split_once(';')?;
     let text = text.lines().next()?;
     let pid = process_of(text)?;
-    pids.contains(&pid).then(|| KernelLine {
-        pid,
-        text: text.to_owned(),
-    })
+    pids.contains(&pid).then(|| KernelLine { pid, text: text.to_owned() })
 }
 
 /// The process a kernel line is about:
@@ -201,28 +172,17 @@ fn named(record: &str, pids: &[i32]) -> Option<KernelLine> {
 fn process_of(text: &str) -> Option<i32> {
     let leading = |rest: &str| -> Option<i32> {
         let rest = rest.trim_start_matches(['\'', '"', ' ']);
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         rest[..end].parse().ok()
     };
-    let after = |needle: &str| {
-        text.find(needle)
-            .and_then(|at| leading(&text[at + needle.len()..]))
-    };
+    let after = |needle: &str| text.find(needle).and_then(|at| leading(&text[at + needle.len()..]));
     if text.contains("Killed process ") || text.contains("reaped process ") {
         return after("Killed process ").or_else(|| after("reaped process "));
     }
     if text.starts_with("NVRM: Xid") || text.starts_with("oom-kill:") {
         return after("pid=");
     }
-    let crash = [
-        "segfault at ",
-        "traps: ",
-        "general protection",
-        "trap invalid opcode",
-        "bad frame",
-    ];
+    let crash = ["segfault at ", "traps: ", "general protection", "trap invalid opcode", "bad frame"];
     if crash.iter().any(|word| text.contains(word)) {
         let at = text.find("]:").or_else(|| text.find("] "))?;
         let open = text[..at].rfind('[')?;
@@ -241,26 +201,11 @@ mod tests {
         let of = process_of;
         let killed = "Memory cgroup out of memory: Killed process 4127 (python3) total-vm:1kB";
         assert_eq!(of(killed), Some(4127));
-        assert_eq!(
-            of("oom_reaper: reaped process 12 (stress), now anon-rss:0kB"),
-            Some(12)
-        );
-        assert_eq!(
-            of("python3[77]: segfault at 0 ip 00 sp 00 error 4 in libc.so.6[7f+1]"),
-            Some(77)
-        );
-        assert_eq!(
-            of("traps: python[78] general protection fault ip:1 sp:2 in a.so[3+4]"),
-            Some(78)
-        );
-        assert_eq!(
-            of("NVRM: Xid (PCI:0000:01:00): 31, pid=99, name=python, Ch 8"),
-            Some(99)
-        );
-        assert_eq!(
-            of("NVRM: Xid (PCI:0000:01:00): 31, pid='99', name=python"),
-            Some(99)
-        );
+        assert_eq!(of("oom_reaper: reaped process 12 (stress), now anon-rss:0kB"), Some(12));
+        assert_eq!(of("python3[77]: segfault at 0 ip 00 sp 00 error 4 in libc.so.6[7f+1]"), Some(77));
+        assert_eq!(of("traps: python[78] general protection fault ip:1 sp:2 in a.so[3+4]"), Some(78));
+        assert_eq!(of("NVRM: Xid (PCI:0000:01:00): 31, pid=99, name=python, Ch 8"), Some(99));
+        assert_eq!(of("NVRM: Xid (PCI:0000:01:00): 31, pid='99', name=python"), Some(99));
         assert_eq!(of("idle-reclaim (85): drop_caches: 1"), None);
         let record = "6,339,5140900,-;x[5]: segfault at 0 ip 1\n SUBSYSTEM=a\n";
         assert_eq!(named(record, &[5]).unwrap().pid, 5);
@@ -272,10 +217,7 @@ mod tests {
         let mounts = "1 2 0:1 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
                       3 2 0:2 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
         let found = candidates("4:memory:/a/b\n2:cpu:/x\n0::/c\n", mounts);
-        let names: Vec<_> = found
-            .iter()
-            .map(|(file, _)| file.to_str().unwrap())
-            .collect();
+        let names: Vec<_> = found.iter().map(|(file, _)| file.to_str().unwrap()).collect();
         assert_eq!(
             names,
             [

@@ -59,13 +59,8 @@ pub(crate) fn stat(text: &[u8]) -> Option<Stat> {
     let open = text.iter().position(|byte| *byte == b'(')?;
     let close = text.iter().rposition(|byte| *byte == b')')?;
     let name = text.get(open + 1..close)?;
-    let mut result = Stat {
-        name: String::from_utf8_lossy(name).into_owned(),
-        ..Stat::default()
-    };
-    let fields = text
-        .get(close + 1..)?
-        .split(|byte| *byte == b' ' || *byte == b'\n');
+    let mut result = Stat { name: String::from_utf8_lossy(name).into_owned(), ..Stat::default() };
+    let fields = text.get(close + 1..)?.split(|byte| *byte == b' ' || *byte == b'\n');
     for (index, field) in fields.filter(|field| !field.is_empty()).enumerate() {
         let value = || number(field).unwrap_or(0);
         match index + 3 {
@@ -124,9 +119,7 @@ pub(crate) fn switches(status: &[u8]) -> u64 {
     tail.split(|byte| *byte == b'\n')
         .filter_map(|line| {
             let at = line.iter().position(|byte| *byte == b':')?;
-            line[..at]
-                .ends_with(b"ctxt_switches")
-                .then(|| number(&line[at + 1..]))?
+            line[..at].ends_with(b"ctxt_switches").then(|| number(&line[at + 1..]))?
         })
         .fold(0, u64::saturating_add)
 }
@@ -187,9 +180,7 @@ pub(crate) fn io(text: &[u8]) -> Option<Io> {
 
 /// Decimal numbers separated by white space (`children`).
 pub(crate) fn pids(text: &[u8], out: &mut Vec<i32>) {
-    let words = text
-        .split(|byte| byte.is_ascii_whitespace())
-        .filter(|word| !word.is_empty());
+    let words = text.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
     out.extend(words.filter_map(signed).filter(|pid| *pid > 0));
 }
 
@@ -211,9 +202,7 @@ pub(crate) enum Call {
 
 /// Parses `/proc/PID/task/TID/syscall`.
 pub(crate) fn call(text: &[u8]) -> Option<Call> {
-    let mut words = text
-        .split(|byte| byte.is_ascii_whitespace())
-        .filter(|word| !word.is_empty());
+    let mut words = text.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
     let first = words.next()?;
     if first == b"running" {
         return Some(Call::Running);
@@ -232,18 +221,13 @@ pub(crate) fn call(text: &[u8]) -> Option<Call> {
 /// Watched descriptors and their event masks, of an epoll's fdinfo.
 pub(crate) fn epoll_watched(fdinfo: &[u8]) -> Vec<(i32, u32)> {
     let line = |line: &[u8]| {
-        let mut words = line
-            .split(|byte| byte.is_ascii_whitespace())
-            .filter(|w| !w.is_empty());
+        let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|w| !w.is_empty());
         (words.next()? == b"tfd:").then_some(())?;
         let fd = signed(words.next()?)?;
         (words.next()? == b"events:").then_some(())?;
         Some((fd, hexadecimal(words.next()?)? as u32))
     };
-    fdinfo
-        .split(|byte| *byte == b'\n')
-        .filter_map(line)
-        .collect()
+    fdinfo.split(|byte| *byte == b'\n').filter_map(line).collect()
 }
 
 /// The number in `socket:[N]` or `pipe:[N]`.
@@ -256,9 +240,7 @@ pub(crate) fn link_inode(link: &str, kind: &str) -> Option<u64> {
 pub(crate) fn pressure(text: &[u8]) -> Option<f64> {
     let text = std::str::from_utf8(text).ok()?;
     let line = text.lines().find(|line| line.starts_with("some "))?;
-    let value = line
-        .split(' ')
-        .find_map(|word| word.strip_prefix("avg10="))?;
+    let value = line.split(' ').find_map(|word| word.strip_prefix("avg10="))?;
     value.parse().ok().filter(|value: &f64| value.is_finite())
 }
 
@@ -268,9 +250,7 @@ pub(crate) fn strings(text: &[u8]) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
     }
-    text.split(|byte| *byte == 0)
-        .map(|part| String::from_utf8_lossy(part).into_owned())
-        .collect()
+    text.split(|byte| *byte == 0).map(|part| String::from_utf8_lossy(part).into_owned()).collect()
 }
 
 #[cfg(test)]
@@ -280,14 +260,10 @@ mod tests {
 
     #[test]
     fn names_may_hold_brackets_spaces_and_newlines() {
-        let parsed =
-            stat(b"7 (a) b\n(c) S 1 7 7 0 -1 0 0 0 0 0 3 4 5 6 20 0 2 0 99 0 11\n").unwrap();
+        let parsed = stat(b"7 (a) b\n(c) S 1 7 7 0 -1 0 0 0 0 0 3 4 5 6 20 0 2 0 99 0 11\n").unwrap();
         assert_eq!(parsed.name, "a) b\n(c");
         assert_eq!((parsed.ppid, parsed.ticks, parsed.child_ticks), (1, 7, 11));
-        assert_eq!(
-            (parsed.threads, parsed.start_ticks, parsed.rss_pages),
-            (2, 99, 11)
-        );
+        assert_eq!((parsed.threads, parsed.start_ticks, parsed.rss_pages), (2, 99, 11));
     }
 
     #[test]
@@ -295,13 +271,7 @@ mod tests {
         assert_eq!(call(b"running\n"), Some(Call::Running));
         assert_eq!(call(b"-1 0x7ffe 0x7f00\n"), Some(Call::None));
         let read = call(b"0 0x3 0x7f 0x20 0x1 0xffffffff 0x0 0x7ffe 0x7f70\n");
-        assert_eq!(
-            read,
-            Some(Call::In {
-                number: 0,
-                arguments: [3, 0x7f, 0x20, 1, 0xffff_ffff, 0]
-            })
-        );
+        assert_eq!(read, Some(Call::In { number: 0, arguments: [3, 0x7f, 0x20, 1, 0xffff_ffff, 0] }));
         assert_eq!(call(b""), None);
     }
 

@@ -81,10 +81,7 @@ pub fn probe_main() -> ExitCode {
     IS_PROBE.store(true, Ordering::Relaxed);
     let mut input = std::io::stdin().lock();
     let mut first = String::new();
-    let order: Order = match input
-        .read_line(&mut first)
-        .map(|_| serde_json::from_str(&first))
-    {
+    let order: Order = match input.read_line(&mut first).map(|_| serde_json::from_str(&first)) {
         Ok(Ok(order)) => order,
         _ => return ExitCode::from(2),
     };
@@ -103,11 +100,7 @@ pub fn probe_main() -> ExitCode {
         });
         emit(&Line::Basics(Box::new(look)))
     };
-    if done.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn serve_python(request: &LookRequest, input: impl BufRead) -> std::io::Result<()> {
@@ -161,17 +154,9 @@ impl Probe {
             });
         }
         let input = child.stdin.take();
-        let mut probe = Self {
-            child: Some(child),
-            input,
-            lines,
-        };
+        let mut probe = Self { child: Some(child), input, lines };
         let parent = i32::try_from(std::process::id()).unwrap_or(0);
-        let order = Order {
-            parent,
-            serve_python,
-            request: request.clone(),
-        };
+        let order = Order { parent, serve_python, request: request.clone() };
         probe.write(&serde_json::to_string(&order)?)?;
         Ok(probe)
     }
@@ -204,11 +189,7 @@ impl Drop for Probe {
 pub fn look_within(exe: &Path, request: &LookRequest, deadline: Duration) -> Look {
     let start = Instant::now();
     let end = start + deadline;
-    let mut result = if request.from_here {
-        look_from_here(request, end)
-    } else {
-        through_children(exe, request, end)
-    };
+    let mut result = if request.from_here { look_from_here(request, end) } else { through_children(exe, request, end) };
     result.took_s = start.elapsed().as_secs_f64();
     result
 }
@@ -240,29 +221,19 @@ fn is_own_tree(request: &LookRequest) -> bool {
 fn look_from_here(request: &LookRequest, end: Instant) -> Look {
     let (sender, receiver) = mpsc::channel();
     let order = request.clone();
-    let started = std::thread::Builder::new()
-        .name("defib-look".to_owned())
-        .spawn(move || {
-            let _ = sender.send(look(&order));
-        });
+    let started = std::thread::Builder::new().name("defib-look".to_owned()).spawn(move || {
+        let _ = sender.send(look(&order));
+    });
     let left = end.saturating_duration_since(Instant::now());
     match started.map(|_| receiver.recv_timeout(left)) {
         Ok(Ok(look)) => look,
-        Ok(Err(_)) => nothing(
-            request,
-            "the look did not end within its deadline".to_owned(),
-        ),
+        Ok(Err(_)) => nothing(request, "the look did not end within its deadline".to_owned()),
         Err(error) => nothing(request, error.to_string()),
     }
 }
 
 fn missing(pid: i32, what: &str, why: String) -> Denied {
-    Denied {
-        pid,
-        what: what.to_owned(),
-        why,
-        command: None,
-    }
+    Denied { pid, what: what.to_owned(), why, command: None }
 }
 
 fn nothing(request: &LookRequest, why: String) -> Look {
@@ -281,10 +252,7 @@ fn patience(end: Instant) -> Duration {
 }
 
 fn basics_within(exe: &Path, request: &LookRequest, end: Instant) -> Look {
-    let mut request = LookRequest {
-        python: false,
-        ..request.clone()
-    };
+    let mut request = LookRequest { python: false, ..request.clone() };
     let mut denied = Vec::new();
     let mut partial = nothing(&request, "no probe could be started".to_owned());
     for _ in 0..BASICS_TRIES {
@@ -314,21 +282,13 @@ fn basics_within(exe: &Path, request: &LookRequest, end: Instant) -> Look {
         }
     }
     let why = "the look did not end within its deadline".to_owned();
-    partial.denied = vec![missing(
-        request.root,
-        "sockets, other ends, further processes",
-        why,
-    )];
+    partial.denied = vec![missing(request.root, "sockets, other ends, further processes", why)];
     partial.denied.extend(denied);
     partial
 }
 
 /// One try. On failure: what had arrived, and the process it came to a halt on.
-fn one_basics(
-    exe: &Path,
-    request: &LookRequest,
-    end: Instant,
-) -> Result<Look, (Vec<Process>, Option<i32>)> {
+fn one_basics(exe: &Path, request: &LookRequest, end: Instant) -> Result<Look, (Vec<Process>, Option<i32>)> {
     let mut processes = Vec::new();
     let mut current = None;
     let Ok(probe) = Probe::start(exe, request, false) else {
@@ -337,10 +297,7 @@ fn one_basics(
     loop {
         // What joins the processes comes last and without steps: it gets longer.
         let joins = current.is_none() && !processes.is_empty();
-        match probe
-            .lines
-            .recv_timeout(patience(end) * if joins { 2 } else { 1 })
-        {
+        match probe.lines.recv_timeout(patience(end) * if joins { 2 } else { 1 }) {
             Ok(Line::Begin(pid)) => current = Some(pid),
             Ok(Line::Process(process)) => {
                 current = None;
@@ -360,12 +317,7 @@ fn python_within(exe: &Path, request: &LookRequest, end: Instant, look: &mut Loo
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let workers = cores.min(MOST_PROBES).min(pids.len());
     let queue = Mutex::new(VecDeque::from(pids));
-    let next = || {
-        queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
-    };
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let (sender, reads) = mpsc::channel();
     std::thread::scope(|scope| {
         for _ in 0..workers {
@@ -397,11 +349,7 @@ fn python_worker(
             // Whatever state it is in, the next process gets a fresh one.
             probe = None;
             let denied = Some(missing(pid, "python stacks", why));
-            PythonRead {
-                pid,
-                denied,
-                ..PythonRead::default()
-            }
+            PythonRead { pid, denied, ..PythonRead::default() }
         });
         let _ = sender.send(read);
     }
@@ -419,13 +367,9 @@ fn python_of(
     }
     let probe = match probe {
         Some(probe) => probe,
-        None => probe.insert(
-            Probe::start(exe, request, true).map_err(|error| format!("no probe: {error}"))?,
-        ),
+        None => probe.insert(Probe::start(exe, request, true).map_err(|error| format!("no probe: {error}"))?),
     };
-    probe
-        .write(&pid.to_string())
-        .map_err(|error| format!("the probe died: {error}"))?;
+    probe.write(&pid.to_string()).map_err(|error| format!("the probe died: {error}"))?;
     match probe.lines.recv_timeout(patience(end)) {
         Ok(Line::Python(read)) if read.pid == pid => Ok(*read),
         Ok(_) => Err("the probe answered out of turn".to_owned()),

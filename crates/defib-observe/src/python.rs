@@ -39,10 +39,7 @@ pub(crate) struct PythonRead {
 
 /// Reads the stacks of a Python process and the source around the user's frames.
 pub(crate) fn read(pid: i32, locals: bool) -> PythonRead {
-    let mut result = PythonRead {
-        pid,
-        ..PythonRead::default()
-    };
+    let mut result = PythonRead { pid, ..PythonRead::default() };
     let config = Config {
         blocking: LockingStrategy::NonBlocking,
         include_idle: true,
@@ -61,18 +58,9 @@ pub(crate) fn read(pid: i32, locals: bool) -> PythonRead {
 }
 
 fn refusal(pid: i32, why: String) -> Denied {
-    let refused = ["not permitted", "Permission denied"]
-        .iter()
-        .any(|text| why.contains(text));
-    let kind = if refused {
-        std::io::ErrorKind::PermissionDenied
-    } else {
-        std::io::ErrorKind::Other
-    };
-    Denied {
-        why,
-        ..denial(pid, "python stacks", &kind.into())
-    }
+    let refused = ["not permitted", "Permission denied"].iter().any(|text| why.contains(text));
+    let kind = if refused { std::io::ErrorKind::PermissionDenied } else { std::io::ErrorKind::Other };
+    Denied { why, ..denial(pid, "python stacks", &kind.into()) }
 }
 
 fn traces(pid: i32, config: &Config) -> Result<(String, Vec<StackTrace>), String> {
@@ -96,10 +84,7 @@ fn traces(pid: i32, config: &Config) -> Result<(String, Vec<StackTrace>), String
         let Some(spy) = spy.as_mut() else { continue };
         match spy.get_stack_traces() {
             Ok(traces) => {
-                return Ok((
-                    format!("{}.{}", spy.version.major, spy.version.minor),
-                    traces,
-                ));
+                return Ok((format!("{}.{}", spy.version.major, spy.version.minor), traces));
             }
             Err(error) => last = format!("{error:#}"),
         }
@@ -111,10 +96,8 @@ fn traces(pid: i32, config: &Config) -> Result<(String, Vec<StackTrace>), String
 fn place(result: &mut PythonRead, traces: Vec<StackTrace>) {
     let pid = result.pid;
     let live = thread_ids(pid);
-    let mut ids: Vec<Option<i32>> = traces
-        .iter()
-        .map(|trace| live.get(&u32::try_from(trace.os_thread_id?).ok()?).copied())
-        .collect();
+    let mut ids: Vec<Option<i32>> =
+        traces.iter().map(|trace| live.get(&u32::try_from(trace.os_thread_id?).ok()?).copied()).collect();
     if ids.iter().any(Option::is_none) && live.len() > 1 {
         let records: Vec<u64> = traces.iter().map(|trace| trace.thread_id).collect();
         if let Some(found) = ids_in_records(pid, &records, &live) {
@@ -130,17 +113,10 @@ fn place(result: &mut PythonRead, traces: Vec<StackTrace>) {
     if lost > 0 {
         let why = format!("{lost} Python threads could not be matched to kernel threads");
         let what = "python thread ids".to_owned();
-        result.denied = Some(Denied {
-            pid,
-            what,
-            why,
-            command: None,
-        });
+        result.denied = Some(Denied { pid, what, why, command: None });
     }
     let stacks = ids.into_iter().zip(traces);
-    result.stacks = stacks
-        .filter_map(|(id, trace)| Some((id?, stack(trace))))
-        .collect();
+    result.stacks = stacks.filter_map(|(id, trace)| Some((id?, stack(trace)))).collect();
 }
 
 /// Reads the thread id from each C library thread record (`pthread_self`).
@@ -158,16 +134,11 @@ fn ids_in_records(pid: i32, records: &[u64], live: &HashMap<u32, i32>) -> Option
         let mut distinct = BTreeSet::new();
         let ids = copies.iter().map(|copy| {
             let word = copy.get(offset..offset + 4)?.try_into().ok()?;
-            live.get(&u32::from_ne_bytes(word))
-                .copied()
-                .filter(|id| distinct.insert(*id))
+            live.get(&u32::from_ne_bytes(word)).copied().filter(|id| distinct.insert(*id))
         });
         ids.collect()
     };
-    KNOWN_OFFSETS
-        .into_iter()
-        .chain((0..RECORD - 4).step_by(4))
-        .find_map(at)
+    KNOWN_OFFSETS.into_iter().chain((0..RECORD - 4).step_by(4)).find_map(at)
 }
 
 fn stack(trace: StackTrace) -> PythonStack {
@@ -188,12 +159,7 @@ fn frame(frame: py_spy::Frame) -> Frame {
         function: plain_name(&frame.name).to_owned(),
         file: frame.filename,
         line: u32::try_from(frame.line).unwrap_or(0),
-        locals: frame
-            .locals
-            .unwrap_or_default()
-            .into_iter()
-            .map(local)
-            .collect(),
+        locals: frame.locals.unwrap_or_default().into_iter().map(local).collect(),
     }
 }
 
@@ -213,23 +179,16 @@ pub(crate) fn version_of_path(path: &str) -> Option<String> {
 /// The same by a mapped `libpython`.
 pub(crate) fn version_of_maps(maps: &[u8]) -> Option<String> {
     let needle = b"/libpython";
-    let at = maps
-        .windows(needle.len())
-        .position(|window| window == needle)?;
+    let at = maps.windows(needle.len()).position(|window| window == needle)?;
     let rest = &maps[at + needle.len()..];
-    let end = rest
-        .iter()
-        .position(|byte| *byte == b'\n')
-        .unwrap_or(rest.len());
+    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
     let name = String::from_utf8_lossy(&rest[..end]).into_owned();
     version(name.split(".so").next()?)
 }
 
 /// `3.11` of `3.11`, `3.11d` or `3.6m`; empty where there is no full version.
 fn version(text: &str) -> Option<String> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, rest) = text.split_at(end);
     if !matches!(rest, "" | "d" | "m" | "dm" | "t" | "td" | "-dbg" | "-debug") {
         return None;

@@ -13,27 +13,17 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 /// Copies memory of another process. Returns how many bytes were copied: a
 /// range that runs into an unmapped page is cut short.
 pub(crate) fn read_remote(pid: i32, address: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    let local = libc::iovec {
-        iov_base: buffer.as_mut_ptr().cast(),
-        iov_len: buffer.len(),
-    };
-    let remote = libc::iovec {
-        iov_base: address as *mut libc::c_void,
-        iov_len: buffer.len(),
-    };
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: buffer.len() };
     // SAFETY: `local` describes `buffer`, which is exclusively borrowed for the
     // call; `remote` is never dereferenced here, the kernel checks it.
-    let count =
-        unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
+    let count = unsafe { libc::process_vm_readv(pid, &raw const local, 1, &raw const remote, 1, 0) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
 /// A clock in seconds.
 pub(crate) fn clock_s(clock: libc::clockid_t) -> f64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid place for the result.
     if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
         return 0.0;
@@ -44,10 +34,7 @@ pub(crate) fn clock_s(clock: libc::clockid_t) -> f64 {
 fn system_value(name: libc::c_int, otherwise: u64) -> u64 {
     // SAFETY: `sysconf` takes any number and has no memory effects.
     let value = unsafe { libc::sysconf(name) };
-    u64::try_from(value)
-        .ok()
-        .filter(|value| *value > 0)
-        .unwrap_or(otherwise)
+    u64::try_from(value).ok().filter(|value| *value > 0).unwrap_or(otherwise)
 }
 
 /// Clock ticks per second, the unit of `/proc/PID/stat` times.
@@ -95,10 +82,7 @@ pub(crate) fn pipe_fill(pipe: &OwnedFd) -> (Option<u64>, Option<u64>) {
     let status = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut queued) };
     // SAFETY: integers only.
     let capacity = unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_GETPIPE_SZ) };
-    (
-        (status == 0).then_some(u64::try_from(queued).unwrap_or(0)),
-        u64::try_from(capacity).ok(),
-    )
+    ((status == 0).then_some(u64::try_from(queued).unwrap_or(0)), u64::try_from(capacity).ok())
 }
 
 /// File type bits (`S_IFMT`) behind a path, without asking a network server.
@@ -108,13 +92,7 @@ pub(crate) fn file_type(path: &str) -> Option<u32> {
     let mut result: libc::statx = unsafe { std::mem::zeroed() };
     // SAFETY: `path` is a C string and `result` a valid place, both live over the call.
     let status = unsafe {
-        libc::statx(
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::AT_STATX_DONT_SYNC,
-            libc::STATX_TYPE,
-            &raw mut result,
-        )
+        libc::statx(libc::AT_FDCWD, path.as_ptr(), libc::AT_STATX_DONT_SYNC, libc::STATX_TYPE, &raw mut result)
     };
     (status == 0).then_some(u32::from(result.stx_mode) & libc::S_IFMT)
 }
@@ -126,20 +104,12 @@ pub(crate) fn file_system_size(path: &str) -> Option<(u64, u64)> {
     let mut result: libc::statvfs = unsafe { std::mem::zeroed() };
     // SAFETY: `path` is a C string and `result` a valid place, both live over the call.
     let status = unsafe { libc::statvfs(path.as_ptr(), &raw mut result) };
-    (status == 0).then(|| {
-        (
-            result.f_blocks * result.f_frsize,
-            result.f_bavail * result.f_frsize,
-        )
-    })
+    (status == 0).then(|| (result.f_blocks * result.f_frsize, result.f_bavail * result.f_frsize))
 }
 
 /// A soft and hard resource limit of this process; `None` where unlimited.
 pub(crate) fn limit(resource: u32) -> (Option<u64>, Option<u64>) {
-    let mut result = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut result = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     #[cfg(target_env = "musl")]
     let resource = resource as libc::c_int;
     // SAFETY: `result` is a valid place for the result.
@@ -164,18 +134,9 @@ pub(crate) fn die_with_parent(parent: i32) -> bool {
 /// A socket for `NETLINK_SOCK_DIAG` that never waits longer than a second.
 pub(crate) fn socket_diagnosis() -> io::Result<OwnedFd> {
     // SAFETY: integers only.
-    let fd = unsafe {
-        libc::socket(
-            libc::AF_NETLINK,
-            libc::SOCK_RAW | libc::SOCK_CLOEXEC,
-            libc::NETLINK_SOCK_DIAG,
-        )
-    };
+    let fd = unsafe { libc::socket(libc::AF_NETLINK, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::NETLINK_SOCK_DIAG) };
     let socket = owned(fd.into())?;
-    let limit = libc::timeval {
-        tv_sec: 1,
-        tv_usec: 0,
-    };
+    let limit = libc::timeval { tv_sec: 1, tv_usec: 0 };
     // SAFETY: the option's value is `limit`, of the size stated.
     let status = unsafe {
         libc::setsockopt(
@@ -186,41 +147,19 @@ pub(crate) fn socket_diagnosis() -> io::Result<OwnedFd> {
             size_of::<libc::timeval>() as libc::socklen_t,
         )
     };
-    if status == 0 {
-        Ok(socket)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if status == 0 { Ok(socket) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Sends one message.
 pub(crate) fn send(socket: &OwnedFd, message: &[u8]) -> io::Result<()> {
     // SAFETY: pointer and length describe `message`.
-    let sent = unsafe {
-        libc::send(
-            socket.as_raw_fd(),
-            message.as_ptr().cast(),
-            message.len(),
-            0,
-        )
-    };
-    if sent < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    let sent = unsafe { libc::send(socket.as_raw_fd(), message.as_ptr().cast(), message.len(), 0) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Receives one message; returns its length.
 pub(crate) fn receive(socket: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: pointer and length describe `buffer`, exclusively borrowed.
-    let count = unsafe {
-        libc::recv(
-            socket.as_raw_fd(),
-            buffer.as_mut_ptr().cast(),
-            buffer.len(),
-            0,
-        )
-    };
+    let count = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
     usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }

@@ -34,18 +34,13 @@ pub(crate) fn descendants(root: i32, reader: &mut Reader) -> Vec<i32> {
 
 /// Adds the children of all threads of a process. False where the kernel has no such file.
 fn children_of(pid: i32, out: &mut Vec<i32>, reader: &mut Reader) -> bool {
-    let single = reader
-        .process(pid, "stat")
-        .ok()
-        .and_then(parse::stat)
-        .is_some_and(|stat| stat.threads == 1);
+    let single = reader.process(pid, "stat").ok().and_then(parse::stat).is_some_and(|stat| stat.threads == 1);
     if single {
         return thread_children(pid, pid, out, reader);
     }
     // A process that ends meanwhile has no threads and no children.
     let tids = files::numbers(&format!("/proc/{pid}/task")).unwrap_or_default();
-    tids.into_iter()
-        .all(|tid| thread_children(pid, tid, out, reader))
+    tids.into_iter().all(|tid| thread_children(pid, tid, out, reader))
 }
 
 fn thread_children(pid: i32, tid: i32, out: &mut Vec<i32>, reader: &mut Reader) -> bool {
@@ -102,10 +97,7 @@ mod tests {
 
     #[test]
     fn both_ways_agree() {
-        let mut child = std::process::Command::new("sh")
-            .args(["-c", "sleep 50 & wait"])
-            .spawn()
-            .unwrap();
+        let mut child = std::process::Command::new("sh").args(["-c", "sleep 50 & wait"]).spawn().unwrap();
         let root = i32::try_from(std::process::id()).unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
@@ -121,9 +113,7 @@ mod tests {
         assert!(descendants(root, &mut reader).contains(&grandchild));
         assert!(is_ancestor(root, grandchild));
         assert!(!is_ancestor(grandchild, root));
-        let _ = std::process::Command::new("kill")
-            .args(["-9", &grandchild.to_string()])
-            .status();
+        let _ = std::process::Command::new("kill").args(["-9", &grandchild.to_string()]).status();
         child.wait().unwrap();
     }
 }

@@ -54,9 +54,7 @@ pub(crate) fn decode(state: ProcessState, call: Option<Call>, around: &dyn Surro
     match call {
         None => Wait::Unreadable,
         Some(Call::Running) => Wait::Running,
-        Some(Call::None) => Wait::Other {
-            call: "page-fault".to_owned(),
-        },
+        Some(Call::None) => Wait::Other { call: "page-fault".to_owned() },
         Some(Call::In { number, arguments }) => decode_call(number, &arguments, around),
     }
 }
@@ -66,69 +64,30 @@ fn decode_call(number: i64, a: &[u64; 6], around: &dyn Surroundings) -> Wait {
     match number {
         libc::SYS_futex => futex(a, around),
         calls::FUTEX_WAITV => futex_waitv(a, around),
-        libc::SYS_read
-        | libc::SYS_readv
-        | libc::SYS_pread64
-        | libc::SYS_preadv
-        | libc::SYS_preadv2 => {
-            if around.is_socket(fd) {
-                Wait::Receive {
-                    fd,
-                    bound: Bound::Unlimited,
-                }
-            } else {
-                Wait::Read { fd }
-            }
+        libc::SYS_read | libc::SYS_readv | libc::SYS_pread64 | libc::SYS_preadv | libc::SYS_preadv2 => {
+            if around.is_socket(fd) { Wait::Receive { fd, bound: Bound::Unlimited } } else { Wait::Read { fd } }
         }
-        libc::SYS_write
-        | libc::SYS_writev
-        | libc::SYS_pwrite64
-        | libc::SYS_pwritev
-        | libc::SYS_pwritev2 => {
-            if around.is_socket(fd) {
-                Wait::Send { fd }
-            } else {
-                Wait::Write { fd }
-            }
+        libc::SYS_write | libc::SYS_writev | libc::SYS_pwrite64 | libc::SYS_pwritev | libc::SYS_pwritev2 => {
+            if around.is_socket(fd) { Wait::Send { fd } } else { Wait::Write { fd } }
         }
-        libc::SYS_recvfrom | libc::SYS_recvmsg => Wait::Receive {
-            fd,
-            bound: Bound::Unlimited,
-        },
-        libc::SYS_recvmmsg => Wait::Receive {
-            fd,
-            bound: timespec(a[4], None, around),
-        },
+        libc::SYS_recvfrom | libc::SYS_recvmsg => Wait::Receive { fd, bound: Bound::Unlimited },
+        libc::SYS_recvmmsg => Wait::Receive { fd, bound: timespec(a[4], None, around) },
         libc::SYS_sendto | libc::SYS_sendmsg | libc::SYS_sendmmsg => Wait::Send { fd },
         libc::SYS_accept | libc::SYS_accept4 => Wait::Accept { fd },
         libc::SYS_connect => Wait::Connect { fd },
-        libc::SYS_wait4 | libc::SYS_waitid => Wait::Child {
-            pid: awaited_child(number, a),
-        },
-        libc::SYS_nanosleep => Wait::Sleep {
-            bound: timespec(a[0], None, around),
-        },
+        libc::SYS_wait4 | libc::SYS_waitid => Wait::Child { pid: awaited_child(number, a) },
+        libc::SYS_nanosleep => Wait::Sleep { bound: timespec(a[0], None, around) },
         libc::SYS_clock_nanosleep => {
             let absolute = (a[1] as i32 & libc::TIMER_ABSTIME != 0).then_some(a[0] as i32);
-            Wait::Sleep {
-                bound: timespec(a[2], absolute, around),
-            }
+            Wait::Sleep { bound: timespec(a[2], absolute, around) }
         }
-        libc::SYS_rt_sigsuspend => Wait::Signal {
-            bound: Bound::Unlimited,
-        },
-        libc::SYS_rt_sigtimedwait => Wait::Signal {
-            bound: timespec(a[2], None, around),
-        },
+        libc::SYS_rt_sigsuspend => Wait::Signal { bound: Bound::Unlimited },
+        libc::SYS_rt_sigtimedwait => Wait::Signal { bound: timespec(a[2], None, around) },
         libc::SYS_flock => Wait::FileLock { fd },
-        libc::SYS_fcntl if matches!(a[1] as i32, libc::F_SETLKW | libc::F_OFD_SETLKW) => {
-            Wait::FileLock { fd }
-        }
+        libc::SYS_fcntl if matches!(a[1] as i32, libc::F_SETLKW | libc::F_OFD_SETLKW) => Wait::FileLock { fd },
         libc::SYS_ioctl => Wait::Ioctl { fd, request: a[1] },
         libc::SYS_restart_syscall => restarted(a, around),
-        _ => poll_family(number, a, around).unwrap_or_else(|| Wait::Other {
-            call: calls::name(number),
-        }),
+        _ => poll_family(number, a, around).unwrap_or_else(|| Wait::Other { call: calls::name(number) }),
     }
 }
 
@@ -146,9 +105,7 @@ fn poll_family(number: i64, a: &[u64; 6], around: &dyn Surroundings) -> Option<W
         #[cfg(target_arch = "x86_64")]
         libc::SYS_epoll_wait => epoll_wait(epoll, milliseconds(a[3]), around),
         #[cfg(target_arch = "x86_64")]
-        libc::SYS_pause => Wait::Signal {
-            bound: Bound::Unlimited,
-        },
+        libc::SYS_pause => Wait::Signal { bound: Bound::Unlimited },
         _ => return None,
     })
 }
@@ -178,15 +135,9 @@ fn restarted(a: &[u64; 6], around: &dyn Surroundings) -> Wait {
         return poll(a, milliseconds(a[2]), around);
     }
     if wchan.contains("poll") {
-        return Wait::Poll {
-            descriptors: poll_set(a, around),
-            bound: Bound::Unknown,
-            epoll: None,
-        };
+        return Wait::Poll { descriptors: poll_set(a, around), bound: Bound::Unknown, epoll: None };
     }
-    Wait::Sleep {
-        bound: Bound::Unknown,
-    }
+    Wait::Sleep { bound: Bound::Unknown }
 }
 
 // ---- time limits -------------------------------------------------------
@@ -203,9 +154,7 @@ fn timespec(pointer: u64, absolute: Option<i32>, around: &dyn Surroundings) -> B
         Err(bound) => return bound,
     };
     match (absolute, seconds(whole, nanoseconds as f64 / 1e9)) {
-        (Some(clock), Bound::Within(deadline)) => {
-            Bound::Within((deadline - around.now(clock)).max(0.0))
-        }
+        (Some(clock), Bound::Within(deadline)) => Bound::Within((deadline - around.now(clock)).max(0.0)),
         (_, bound) => bound,
     }
 }
@@ -227,10 +176,7 @@ fn pair(pointer: u64, around: &dyn Surroundings) -> Result<(i64, i64), Bound> {
         return Err(Bound::Unknown);
     }
     let mut halves = bytes.chunks_exact(8).map(word64);
-    Ok((
-        halves.next().unwrap_or(0) as i64,
-        halves.next().unwrap_or(0) as i64,
-    ))
+    Ok((halves.next().unwrap_or(0) as i64, halves.next().unwrap_or(0) as i64))
 }
 
 fn milliseconds(argument: u64) -> Bound {
@@ -241,17 +187,12 @@ fn milliseconds(argument: u64) -> Bound {
 }
 
 fn word64(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |word, byte| word << 8 | u64::from(*byte))
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 fn word32(around: &dyn Surroundings, address: u64) -> Option<u32> {
     let mut bytes = [0; 4];
-    around
-        .read(address, &mut bytes)
-        .then(|| u32::from_le_bytes(bytes))
+    around.read(address, &mut bytes).then(|| u32::from_le_bytes(bytes))
 }
 
 // ---- futexes -----------------------------------------------------------
@@ -275,9 +216,7 @@ fn futex(a: &[u64; 6], around: &dyn Surroundings) -> Wait {
             | libc::FUTEX_LOCK_PI2
     );
     if !waits {
-        return Wait::Other {
-            call: "futex".to_owned(),
-        };
+        return Wait::Other { call: "futex".to_owned() };
     }
     Wait::Futex {
         address,
@@ -296,9 +235,7 @@ fn owner(address: u64, command: i32, expected: u32, around: &dyn Surroundings) -
     let word = word32(around, address)?;
     match command {
         libc::FUTEX_LOCK_PI | libc::FUTEX_LOCK_PI2 => around.thread(word & libc::FUTEX_TID_MASK),
-        libc::FUTEX_WAIT if expected == 2 && word == 2 => {
-            around.thread(word32(around, address.checked_add(8)?)?)
-        }
+        libc::FUTEX_WAIT if expected == 2 && word == 2 => around.thread(word32(around, address.checked_add(8)?)?),
         _ if expected > 2 && word == expected => around.thread(word),
         _ => None,
     }
@@ -309,11 +246,7 @@ fn owner(address: u64, command: i32, expected: u32, around: &dyn Surroundings) -
 fn futex_waitv(a: &[u64; 6], around: &dyn Surroundings) -> Wait {
     let mut waiter = [0; 24];
     let known = around.read(a[0], &mut waiter);
-    let flags = if known {
-        word64(&waiter[16..20]) as i32
-    } else {
-        0
-    };
+    let flags = if known { word64(&waiter[16..20]) as i32 } else { 0 };
     Wait::Futex {
         address: if known { word64(&waiter[8..16]) } else { 0 },
         shared: flags & libc::FUTEX_PRIVATE_FLAG == 0,
@@ -326,15 +259,7 @@ fn futex_waitv(a: &[u64; 6], around: &dyn Surroundings) -> Wait {
 
 /// A poll on nothing is a sleep: Python's `time.sleep` before 3.11 is `select`.
 fn poll_or_sleep(descriptors: Vec<PollDescriptor>, nothing: bool, bound: Bound) -> Wait {
-    if nothing {
-        Wait::Sleep { bound }
-    } else {
-        Wait::Poll {
-            descriptors,
-            bound,
-            epoll: None,
-        }
-    }
+    if nothing { Wait::Sleep { bound } } else { Wait::Poll { descriptors, bound, epoll: None } }
 }
 
 fn poll(a: &[u64; 6], bound: Bound, around: &dyn Surroundings) -> Wait {
@@ -357,11 +282,7 @@ fn poll_set(a: &[u64; 6], around: &dyn Surroundings) -> Vec<PollDescriptor> {
 fn polled(fd: i32, events: u32) -> PollDescriptor {
     const READ: i16 = libc::POLLIN | libc::POLLPRI | libc::POLLRDNORM | libc::POLLRDBAND;
     const WRITE: i16 = libc::POLLOUT | libc::POLLWRNORM;
-    PollDescriptor {
-        fd,
-        read: events & READ as u32 != 0,
-        write: events & WRITE as u32 != 0,
-    }
+    PollDescriptor { fd, read: events & READ as u32 != 0, write: events & WRITE as u32 != 0 }
 }
 
 fn select(a: &[u64; 6], bound: Bound, around: &dyn Surroundings) -> Wait {
@@ -376,11 +297,7 @@ fn select(a: &[u64; 6], bound: Bound, around: &dyn Surroundings) -> Wait {
     let (read, write, special) = (set(a[1]), set(a[2]), set(a[3]));
     let has = |bits: &[u8], fd: usize| bits[fd / 8] >> (fd % 8) & 1 == 1;
     let descriptors = (0..count)
-        .map(|fd| PollDescriptor {
-            fd: fd as i32,
-            read: has(&read, fd) || has(&special, fd),
-            write: has(&write, fd),
-        })
+        .map(|fd| PollDescriptor { fd: fd as i32, read: has(&read, fd) || has(&special, fd), write: has(&write, fd) })
         .filter(|polled| polled.read || polled.write)
         .collect();
     poll_or_sleep(descriptors, count == 0 || a[1..4] == [0; 3], bound)
@@ -388,11 +305,7 @@ fn select(a: &[u64; 6], bound: Bound, around: &dyn Surroundings) -> Wait {
 
 fn epoll_wait(epoll: i32, bound: Bound, around: &dyn Surroundings) -> Wait {
     let watched = around.watched(epoll).into_iter();
-    Wait::Poll {
-        descriptors: watched.map(|(fd, events)| polled(fd, events)).collect(),
-        bound,
-        epoll: Some(epoll),
-    }
+    Wait::Poll { descriptors: watched.map(|(fd, events)| polled(fd, events)).collect(), bound, epoll: Some(epoll) }
 }
 
 #[cfg(test)]

@@ -17,10 +17,7 @@ impl Surroundings for Made {
         let Some(end) = start.checked_add(buffer.len()) else {
             return false;
         };
-        self.bytes
-            .get(start..end)
-            .map(|bytes| buffer.copy_from_slice(bytes))
-            .is_some()
+        self.bytes.get(start..end).map(|bytes| buffer.copy_from_slice(bytes)).is_some()
     }
     fn is_socket(&self, fd: i32) -> bool {
         fd == 9
@@ -40,33 +37,17 @@ impl Surroundings for Made {
 }
 
 fn made(words: &[u64]) -> Made {
-    Made {
-        base: 0x1000,
-        bytes: words.iter().flat_map(|word| word.to_le_bytes()).collect(),
-    }
+    Made { base: 0x1000, bytes: words.iter().flat_map(|word| word.to_le_bytes()).collect() }
 }
 
 fn wait(number: i64, arguments: [u64; 6], around: &Made) -> Wait {
-    decode(
-        ProcessState::Sleeping,
-        Some(Call::In { number, arguments }),
-        around,
-    )
+    decode(ProcessState::Sleeping, Some(Call::In { number, arguments }), around)
 }
 
 #[test]
 fn a_plain_lock_wait_has_no_limit_and_no_owner() {
-    let found = wait(
-        libc::SYS_futex,
-        [0x1000, 0x189, 0, 0, 0, 0],
-        &made(&[0, 77]),
-    );
-    let expected = Wait::Futex {
-        address: 0x1000,
-        shared: false,
-        bound: Bound::Unlimited,
-        owner: None,
-    };
+    let found = wait(libc::SYS_futex, [0x1000, 0x189, 0, 0, 0, 0], &made(&[0, 77]));
+    let expected = Wait::Futex { address: 0x1000, shared: false, bound: Bound::Unlimited, owner: None };
     assert_eq!(found, expected);
 }
 
@@ -82,59 +63,29 @@ fn absolute_deadlines_are_told_from_now() {
 #[test]
 fn a_contended_mutex_names_its_owner() {
     let found = wait(libc::SYS_futex, [0x1000, 0x80, 2, 0, 0, 0], &made(&[2, 77]));
-    assert!(matches!(
-        found,
-        Wait::Futex {
-            owner: Some(77),
-            ..
-        }
-    ));
+    assert!(matches!(found, Wait::Futex { owner: Some(77), .. }));
     let stranger = wait(libc::SYS_futex, [0x1000, 0x80, 2, 0, 0, 0], &made(&[2, 78]));
     assert!(matches!(stranger, Wait::Futex { owner: None, .. }));
 }
 
 #[test]
 fn unreadable_memory_leaves_the_bound_open() {
-    let found = wait(
-        libc::SYS_futex,
-        [0x1000, 0x189, 0, 0x9000, 0, 0],
-        &made(&[0]),
-    );
-    assert!(matches!(
-        found,
-        Wait::Futex {
-            bound: Bound::Unknown,
-            ..
-        }
-    ));
+    let found = wait(libc::SYS_futex, [0x1000, 0x189, 0, 0x9000, 0, 0], &made(&[0]));
+    assert!(matches!(found, Wait::Futex { bound: Bound::Unknown, .. }));
 }
 
 #[test]
 fn a_select_on_nothing_is_a_sleep() {
     let found = wait(libc::SYS_pselect6, [0, 0, 0, 0, 0x1000, 0], &made(&[3, 0]));
-    assert_eq!(
-        found,
-        Wait::Sleep {
-            bound: Bound::Within(3.0)
-        }
-    );
+    assert_eq!(found, Wait::Sleep { bound: Bound::Within(3.0) });
 }
 
 #[test]
 fn reads_of_sockets_receive() {
     let memory = made(&[]);
-    assert_eq!(
-        wait(libc::SYS_read, [3, 0, 0, 0, 0, 0], &memory),
-        Wait::Read { fd: 3 }
-    );
+    assert_eq!(wait(libc::SYS_read, [3, 0, 0, 0, 0, 0], &memory), Wait::Read { fd: 3 });
     let socket = wait(libc::SYS_read, [9, 0, 0, 0, 0, 0], &memory);
-    assert_eq!(
-        socket,
-        Wait::Receive {
-            fd: 9,
-            bound: Bound::Unlimited
-        }
-    );
+    assert_eq!(socket, Wait::Receive { fd: 9, bound: Bound::Unlimited });
 }
 
 proptest! {

@@ -39,14 +39,8 @@ impl Tier {
         if fs::create_dir(&trial).is_err() {
             return Self::Nothing;
         }
-        let kills = fs::OpenOptions::new()
-            .write(true)
-            .open(trial.join("cgroup.kill"))
-            .is_ok();
-        let enters = fs::OpenOptions::new()
-            .write(true)
-            .open(trial.join("cgroup.procs"))
-            .is_ok();
+        let kills = fs::OpenOptions::new().write(true).open(trial.join("cgroup.kill")).is_ok();
+        let enters = fs::OpenOptions::new().write(true).open(trial.join("cgroup.procs")).is_ok();
         let memory = trial.join("memory.max").exists();
         let removed = fs::remove_dir(&trial).is_ok();
         match (kills && enters && removed, memory) {
@@ -77,9 +71,7 @@ fn own_group() -> Option<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     let mount = mounts.lines().find_map(|line| {
         let (before, after) = line.split_once(" - ")?;
-        after
-            .starts_with("cgroup2 ")
-            .then(|| before.split(' ').nth(4))?
+        after.starts_with("cgroup2 ").then(|| before.split(' ').nth(4))?
     })?;
     Some(Path::new(mount).join(within))
 }

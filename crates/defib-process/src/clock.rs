@@ -22,19 +22,13 @@ impl Clock {
     /// A clock that starts now.
     #[must_use]
     pub fn start() -> Self {
-        Self {
-            started_ms: wall_ms(),
-            monotonic_ns: Some(monotonic_ns()),
-        }
+        Self { started_ms: wall_ms(), monotonic_ns: Some(monotonic_ns()) }
     }
 
     /// The clock of a run that was started by another process.
     #[must_use]
     pub fn of_journal(started_ms: u64) -> Self {
-        Self {
-            started_ms,
-            monotonic_ns: None,
-        }
+        Self { started_ms, monotonic_ns: None }
     }
 
     /// Seconds since the start, to the microsecond.
@@ -53,7 +47,5 @@ fn monotonic_ns() -> u64 {
 }
 
 fn wall_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as u64)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -4,10 +4,7 @@
 //! session, a parent-death signal that cannot be raced, and a child that inherits
 //! nothing but its three standard descriptors. Everything the child needs is laid
 //! out before the fork; between fork and exec it makes plain system calls only.
-#![allow(
-    unsafe_code,
-    reason = "fork and exec with steps that std's Command does not offer"
-)]
+#![allow(unsafe_code, reason = "fork and exec with steps that std's Command does not offer")]
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
@@ -36,11 +33,7 @@ pub(crate) struct NotStarted {
 
 impl NotStarted {
     fn new(error: &io::Error, step: &'static str, path: impl Into<String>) -> Self {
-        Self {
-            errno: error.raw_os_error().unwrap_or(libc::EIO),
-            step,
-            path: path.into(),
-        }
+        Self { errno: error.raw_os_error().unwrap_or(libc::EIO), step, path: path.into() }
     }
 }
 
@@ -105,17 +98,10 @@ pub(crate) fn start(
         })
     };
     let environment = environment_of(spec, extra_env);
-    let search = environment
-        .iter()
-        .find(|(name, _)| name == "PATH")
-        .map(|(_, value)| value);
+    let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value);
     let program = spec.command.first().map_or("", String::as_str);
     let candidates = candidates_of(program, search.map(OsString::as_os_str));
-    let arguments: Vec<CString> = spec
-        .command
-        .iter()
-        .map(|word| text(OsStr::new(word)))
-        .collect::<Result<_, _>>()?;
+    let arguments: Vec<CString> = spec.command.iter().map(|word| text(OsStr::new(word))).collect::<Result<_, _>>()?;
     let environment: Vec<CString> = environment
         .into_iter()
         .filter_map(|(mut name, value)| {
@@ -124,29 +110,15 @@ pub(crate) fn start(
             CString::new(name.into_vec()).ok()
         })
         .collect();
-    let (report_read, report) = pipe_with(PipeFlags::CLOEXEC)
-        .map_err(|error| NotStarted::new(&error.into(), "open a pipe", ""))?;
-    let descriptor = |index: usize| {
-        standard.descriptors[index]
-            .as_ref()
-            .map_or(-1, |fd| fd.as_raw_fd())
-    };
+    let (report_read, report) =
+        pipe_with(PipeFlags::CLOEXEC).map_err(|error| NotStarted::new(&error.into(), "open a pipe", ""))?;
+    let descriptor = |index: usize| standard.descriptors[index].as_ref().map_or(-1, |fd| fd.as_raw_fd());
     let mut plan = Plan {
-        candidates: candidates
-            .iter()
-            .map(|path| text(path.as_os_str()))
-            .collect::<Result<_, _>>()?,
-        arguments: [ptr::null()]
-            .into_iter()
-            .chain(pointers(&arguments))
-            .collect(),
+        candidates: candidates.iter().map(|path| text(path.as_os_str())).collect::<Result<_, _>>()?,
+        arguments: [ptr::null()].into_iter().chain(pointers(&arguments)).collect(),
         environment: pointers(&environment).collect(),
         directory: text(spec.cwd.as_os_str())?,
-        cgroup: spec
-            .cgroup
-            .as_ref()
-            .map(|group| text(group.join("cgroup.procs").as_os_str()))
-            .transpose()?,
+        cgroup: spec.cgroup.as_ref().map(|group| text(group.join("cgroup.procs").as_os_str())).transpose()?,
         mark: spec.mark.then(|| mark_of(&spec.run)),
         descriptors: [descriptor(0), descriptor(1), descriptor(2)],
         controlling: standard.controlling.map(|index| index as RawFd),
@@ -178,10 +150,8 @@ const EXEC_WITHIN: Duration = Duration::from_secs(1);
 /// that, or its program lies on a disk that does not answer: as soon as the supervisor
 /// asks for anything, or is gone, it has a second left. Its end is then told as usual.
 fn wait_for_exec(report: BorrowedFd<'_>, supervisor: BorrowedFd<'_>, pid: i32) {
-    let both = &mut [
-        PollFd::from_borrowed_fd(report, PollFlags::IN),
-        PollFd::from_borrowed_fd(supervisor, PollFlags::IN),
-    ];
+    let both =
+        &mut [PollFd::from_borrowed_fd(report, PollFlags::IN), PollFd::from_borrowed_fd(supervisor, PollFlags::IN)];
     while let Err(Errno::INTR) = poll(both, None) {}
     let deadline = Some(Instant::now() + EXEC_WITHIN);
     if both[0].revents().is_empty() && !wait_for(report, PollFlags::IN, deadline) {
@@ -200,10 +170,7 @@ fn environment_of(spec: &ShimSpec, extra: &[(&str, &str)]) -> Vec<(OsString, OsS
     for name in &spec.unset_env {
         all.remove(OsStr::new(name));
     }
-    let set = spec
-        .set_env
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let set = spec.set_env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let run = [(RUN_VARIABLE, spec.run.as_str())];
     for (name, value) in set.chain(extra.iter().copied()).chain(run) {
         all.insert(name.into(), value.into());
@@ -225,16 +192,8 @@ fn candidates_of(program: &str, search: Option<&OsStr>) -> Vec<PathBuf> {
 }
 
 /// Reads what the child told; each report is a step, an index and an errno.
-fn outcome(
-    spec: &ShimSpec,
-    pid: i32,
-    told: &[u8],
-    candidates: &[PathBuf],
-) -> Result<Job, NotStarted> {
-    let mut job = Job {
-        pid,
-        cgroup_error: None,
-    };
+fn outcome(spec: &ShimSpec, pid: i32, told: &[u8], candidates: &[PathBuf]) -> Result<Job, NotStarted> {
+    let mut job = Job { pid, cgroup_error: None };
     for report in told.chunks_exact(6) {
         let errno = i32::from_le_bytes([report[2], report[3], report[4], report[5]]);
         let (step, path) = match report[0] {
@@ -242,9 +201,7 @@ fn outcome(
                 job.cgroup_error = Some(io::Error::from_raw_os_error(errno));
                 continue;
             }
-            step if step == Step::Directory as u8 => {
-                ("change directory", spec.cwd.display().to_string())
-            }
+            step if step == Step::Directory as u8 => ("change directory", spec.cwd.display().to_string()),
             step if step == Step::Execute as u8 => {
                 let tried = candidates.get(usize::from(report[1]));
                 execute_failure(spec, errno, candidates, tried)
@@ -265,10 +222,7 @@ fn execute_failure(
 ) -> (&'static str, String) {
     if errno == libc::ENOENT {
         // The file is there: what is missing is what shall run it.
-        let existing = candidates
-            .iter()
-            .map(|path| spec.cwd.join(path))
-            .find(|path| path.is_file());
+        let existing = candidates.iter().map(|path| spec.cwd.join(path)).find(|path| path.is_file());
         return match existing.as_deref().and_then(interpreter_of) {
             Some(interpreter) => ("execute the interpreter", interpreter),
             None => ("execute", spec.command[0].clone()),
@@ -281,21 +235,11 @@ fn execute_failure(
 /// The interpreter a script names after `#!`.
 fn interpreter_of(script: &Path) -> Option<String> {
     let mut start = Vec::new();
-    fs::File::open(script)
-        .ok()?
-        .take(512)
-        .read_to_end(&mut start)
-        .ok()?;
-    let line = start
-        .strip_prefix(b"#!")?
-        .split(|&byte| byte == b'\n')
-        .next()?;
+    fs::File::open(script).ok()?.take(512).read_to_end(&mut start).ok()?;
+    let line = start.strip_prefix(b"#!")?.split(|&byte| byte == b'\n').next()?;
     let text = String::from_utf8_lossy(line);
     // A carriage return at the end is a frequent reason why it is missing: keep it visible.
-    let name = text
-        .trim_start_matches([' ', '\t'])
-        .split([' ', '\t'])
-        .next()?;
+    let name = text.trim_start_matches([' ', '\t']).split([' ', '\t']).next()?;
     Some(name.escape_debug().to_string())
 }
 
@@ -312,12 +256,7 @@ unsafe fn run_child(plan: &mut Plan) -> ! {
             fail(plan, Step::Directory, 0);
         }
         reset_signals();
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            u32::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        );
+        libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
         execute(plan)
     }
 }
@@ -342,8 +281,7 @@ unsafe fn prepare_child(plan: &Plan) {
         }
         if let Some(mark) = plan.mark {
             let mut limit: libc::rlimit = std::mem::zeroed();
-            if libc::getrlimit(libc::RLIMIT_MSGQUEUE, &raw mut limit) == 0 && mark <= limit.rlim_max
-            {
+            if libc::getrlimit(libc::RLIMIT_MSGQUEUE, &raw mut limit) == 0 && mark <= limit.rlim_max {
                 limit.rlim_cur = mark;
                 libc::setrlimit(libc::RLIMIT_MSGQUEUE, &raw const limit);
             }
@@ -390,11 +328,7 @@ unsafe fn execute(plan: &mut Plan) -> ! {
     unsafe {
         while index < plan.candidates.len() {
             let path = plan.candidates[index].as_ptr();
-            libc::execve(
-                path,
-                plan.arguments[1..].as_ptr(),
-                plan.environment.as_ptr(),
-            );
+            libc::execve(path, plan.arguments[1..].as_ptr(), plan.environment.as_ptr());
             match *libc::__errno_location() {
                 // A folder of the search path that may not be looked into holds nothing for us.
                 libc::EACCES if searched && libc::access(path, libc::F_OK) < 0 => {}
@@ -403,11 +337,7 @@ unsafe fn execute(plan: &mut Plan) -> ! {
                 libc::ENOEXEC if is_text(path) => {
                     plan.arguments[0] = SHELL.as_ptr();
                     plan.arguments[1] = path;
-                    libc::execve(
-                        SHELL.as_ptr(),
-                        plan.arguments.as_ptr(),
-                        plan.environment.as_ptr(),
-                    );
+                    libc::execve(SHELL.as_ptr(), plan.arguments.as_ptr(), plan.environment.as_ptr());
                     fail(plan, Step::Execute, index);
                 }
                 _ => fail(plan, Step::Execute, index),
@@ -431,11 +361,7 @@ unsafe fn is_text(path: *const libc::c_char) -> bool {
         let errno = *libc::__errno_location();
         let mut start = [0_u8; 128];
         let file = libc::open(path, libc::O_RDONLY | libc::O_CLOEXEC);
-        let read = if file < 0 {
-            -1
-        } else {
-            libc::read(file, start.as_mut_ptr().cast(), start.len())
-        };
+        let read = if file < 0 { -1 } else { libc::read(file, start.as_mut_ptr().cast(), start.len()) };
         if file >= 0 {
             libc::close(file);
         }
@@ -448,14 +374,7 @@ unsafe fn tell(plan: &Plan, step: Step, index: usize) {
     // SAFETY: writes six bytes from the stack to our own pipe.
     unsafe {
         let errno = (*libc::__errno_location()).to_le_bytes();
-        let report = [
-            step as u8,
-            index.min(255) as u8,
-            errno[0],
-            errno[1],
-            errno[2],
-            errno[3],
-        ];
+        let report = [step as u8, index.min(255) as u8, errno[0], errno[1], errno[2], errno[3]];
         libc::write(plan.report, report.as_ptr().cast(), report.len());
     }
 }

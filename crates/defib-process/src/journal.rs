@@ -36,11 +36,7 @@ impl Journal {
     /// Those of opening a file.
     pub fn create(folder: &Path, clock: Clock) -> io::Result<Self> {
         let path = folder.join(JOURNAL_FILE);
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
         let torn = AtomicBool::new(ends_torn(&file)?);
         Ok(Self { file, clock, torn })
     }
@@ -52,21 +48,13 @@ impl Journal {
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(JOURNAL_FILE);
         let first = JournalReader::open(folder)?.next_entry()?;
-        let Some(Entry {
-            event: Event::Run { started_ms, .. },
-            ..
-        }) = first
-        else {
+        let Some(Entry { event: Event::Run { started_ms, .. }, .. }) = first else {
             let text = format!("{}: the first line is no run event", path.display());
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         };
         let file = OpenOptions::new().read(true).append(true).open(path)?;
         let torn = AtomicBool::new(ends_torn(&file)?);
-        Ok(Self {
-            file,
-            clock: Clock::of_journal(started_ms),
-            torn,
-        })
+        Ok(Self { file, clock: Clock::of_journal(started_ms), torn })
     }
 
     /// Nothing is in it yet.
@@ -101,20 +89,13 @@ impl Journal {
             }
         };
         self.torn.store(written < line.len(), Ordering::Relaxed);
-        if written < line.len() {
-            Err(io::ErrorKind::StorageFull.into())
-        } else {
-            Ok(())
-        }
+        if written < line.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 
     /// Makes an entry of an event that happens now and appends it. The entry
     /// comes back also when it could not be written.
     pub fn append(&self, event: Event) -> (Entry, io::Result<()>) {
-        let entry = Entry {
-            at_s: self.clock.at_s(),
-            event,
-        };
+        let entry = Entry { at_s: self.clock.at_s(), event };
         let written = self.write(&entry);
         (entry, written)
     }
@@ -157,13 +138,7 @@ impl JournalReader {
     pub fn open(folder: &Path) -> io::Result<Self> {
         let path = folder.join(JOURNAL_FILE);
         let file = File::open(&path)?;
-        Ok(Self {
-            file,
-            path,
-            pending: Vec::new(),
-            at: 0,
-            skipped: 0,
-        })
+        Ok(Self { file, path, pending: Vec::new(), at: 0, skipped: 0 })
     }
 
     /// The next whole entry; `None` if there is none yet. Call again later to
@@ -173,10 +148,7 @@ impl JournalReader {
     /// Those of reading a file.
     pub fn next_entry(&mut self) -> io::Result<Option<Entry>> {
         loop {
-            while let Some(length) = self.pending[self.at..]
-                .iter()
-                .position(|&byte| byte == b'\n')
-            {
+            while let Some(length) = self.pending[self.at..].iter().position(|&byte| byte == b'\n') {
                 let line = &self.pending[self.at..self.at + length];
                 self.at += length + 1;
                 match serde_json::from_slice(line) {
@@ -251,27 +223,17 @@ mod tests {
         journal.append(run_event()).1.unwrap();
         let path = folder.path().join(JOURNAL_FILE);
         let mut raw = OpenOptions::new().append(true).open(path).unwrap();
-        raw.write_all(b"{\"at_s\":1.0,\"event\":\"of-tomorrow\",\"x\":1}\n{\"at_s\":2.0,\"ev")
-            .unwrap();
+        raw.write_all(b"{\"at_s\":1.0,\"event\":\"of-tomorrow\",\"x\":1}\n{\"at_s\":2.0,\"ev").unwrap();
         assert_eq!(read_journal(folder.path()).unwrap().len(), 1);
 
         let late = Journal::open(folder.path()).unwrap();
         late.append(Event::Heartbeat).1.unwrap();
         let mut reader = JournalReader::open(folder.path()).unwrap();
-        assert!(matches!(
-            reader.next_entry().unwrap().unwrap().event,
-            Event::Run { .. }
-        ));
-        assert_eq!(
-            reader.next_entry().unwrap().unwrap().event,
-            Event::Heartbeat
-        );
+        assert!(matches!(reader.next_entry().unwrap().unwrap().event, Event::Run { .. }));
+        assert_eq!(reader.next_entry().unwrap().unwrap().event, Event::Heartbeat);
         assert_eq!((reader.skipped(), reader.torn()), (2, false));
         assert!(reader.next_entry().unwrap().is_none());
         journal.append(Event::Continued).1.unwrap();
-        assert_eq!(
-            reader.next_entry().unwrap().unwrap().event,
-            Event::Continued
-        );
+        assert_eq!(reader.next_entry().unwrap().unwrap().event, Event::Continued);
     }
 }

@@ -3,10 +3,7 @@
 //! The shim gets its descriptors under fixed numbers and nothing else: the socket,
 //! the spec in a memory file, and a pseudo-terminal if there is one. The supervisor
 //! may have threads, so between fork and exec there are plain system calls only.
-#![allow(
-    unsafe_code,
-    reason = "fork and exec with descriptors under fixed numbers"
-)]
+#![allow(unsafe_code, reason = "fork and exec with descriptors under fixed numbers")]
 
 use std::ffi::CString;
 use std::fs::File;
@@ -47,20 +44,11 @@ pub(crate) fn start_shim(descriptors: &[RawFd]) -> io::Result<i32> {
             for (place, &fd) in moved.iter_mut().zip(descriptors) {
                 *place = libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, high);
             }
-            libc::syscall(
-                libc::SYS_close_range,
-                3,
-                u32::MAX,
-                libc::CLOSE_RANGE_CLOEXEC,
-            );
+            libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
             for (index, &fd) in moved.iter().take(descriptors.len()).enumerate() {
                 libc::dup2(fd, 3 + index as RawFd);
             }
-            libc::execve(
-                c"/proc/self/exe".as_ptr(),
-                arguments.as_ptr(),
-                environment.as_ptr(),
-            );
+            libc::execve(c"/proc/self/exe".as_ptr(), arguments.as_ptr(), environment.as_ptr());
             let errno = (*libc::__errno_location()).to_le_bytes();
             libc::write(report, errno.as_ptr().cast(), errno.len());
             libc::_exit(127);

@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
-};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -32,23 +30,12 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self {
-            socket,
-            received: Vec::new(),
-            closed: false,
-            queue: VecDeque::new(),
-            left_out: 0,
-        }
+        Self { socket, received: Vec::new(), closed: false, queue: VecDeque::new(), left_out: 0 }
     }
 
     /// Two connected sockets, closed on exec.
     pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-        Ok(socketpair(
-            AddressFamily::UNIX,
-            SocketType::STREAM,
-            SocketFlags::CLOEXEC,
-            None,
-        )?)
+        Ok(socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
     }
 
     /// The other side is gone.
@@ -87,11 +74,7 @@ impl Link {
     pub(crate) fn flush(&mut self) {
         while self.pending() {
             let (first, _) = self.queue.as_slices();
-            match send(
-                &self.socket,
-                first,
-                SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
-            ) {
+            match send(&self.socket, first, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Ok(sent) => drop(self.queue.drain(..sent)),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return,
@@ -136,10 +119,7 @@ impl Link {
     }
 
     /// Waits for a message until the deadline; `None` without one waits for ever.
-    pub(crate) fn receive_until<T: DeserializeOwned>(
-        &mut self,
-        deadline: Option<Instant>,
-    ) -> Option<T> {
+    pub(crate) fn receive_until<T: DeserializeOwned>(&mut self, deadline: Option<Instant>) -> Option<T> {
         loop {
             if let Some(message) = self.receive() {
                 return Some(message);
@@ -171,8 +151,5 @@ pub(crate) fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags, deadline: Option<In
 }
 
 pub(crate) fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: duration.as_secs() as i64,
-        tv_nsec: i64::from(duration.subsec_nanos()),
-    }
+    Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: i64::from(duration.subsec_nanos()) }
 }

@@ -18,9 +18,7 @@ pub fn mark_of(run: &RunId) -> u64 {
     let hash = run
         .as_str()
         .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     FIRST + 2 * ((hash ^ (hash >> 32)) % COUNT)
 }
 

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use defib_core::event::Event;
 use defib_core::run::RunId;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix,
-    SocketFlags, SocketType, bind, recvmsg, socket_with, sockopt,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, bind,
+    recvmsg, socket_with, sockopt,
 };
 
 /// Longest status text that is kept, in bytes.
@@ -47,19 +47,9 @@ impl Notify {
         sockopt::set_socket_passcred(&socket, true)?;
         // With our pid: a run that is started again has the same id.
         let name = format!("defib/{run}/{}", std::process::id());
-        bind(
-            &socket,
-            &SocketAddrUnix::new_abstract_name(name.as_bytes())?,
-        )?;
+        bind(&socket, &SocketAddrUnix::new_abstract_name(name.as_bytes())?)?;
         let (tokens, filled) = (BURST, Instant::now());
-        Ok(Self {
-            socket,
-            address: format!("@{name}"),
-            tokens,
-            filled,
-            held: None,
-            left_out: 0,
-        })
+        Ok(Self { socket, address: format!("@{name}"), tokens, filled, held: None, left_out: 0 })
     }
 
     /// Value of NOTIFY_SOCKET.
@@ -69,8 +59,7 @@ impl Notify {
 
     /// When to call [`Notify::receive`] even if nothing arrives.
     pub(crate) fn due(&self) -> Option<Instant> {
-        (self.held.is_some() || self.left_out > 0)
-            .then(|| self.filled + Duration::from_secs_f64(1.0 / PER_SECOND))
+        (self.held.is_some() || self.left_out > 0).then(|| self.filled + Duration::from_secs_f64(1.0 / PER_SECOND))
     }
 
     /// What has been said, as events.
@@ -137,11 +126,7 @@ fn receive_one(socket: BorrowedFd<'_>) -> Option<Vec<u8>> {
         RecvAncillaryMessage::ScmCredentials(from) => from.uid == ours || from.uid.is_root(),
         _ => false,
     });
-    Some(if known {
-        buffer[..received.bytes].to_vec()
-    } else {
-        Vec::new()
-    })
+    Some(if known { buffer[..received.bytes].to_vec() } else { Vec::new() })
 }
 
 /// The events of one datagram; what is malformed or not for us is passed over.
@@ -152,22 +137,13 @@ fn parse(message: &[u8]) -> Vec<Event> {
             let line = String::from_utf8_lossy(line);
             let (name, value) = line.split_once('=')?;
             match (name, value.trim()) {
-                ("READY", "1") => Some(Event::Stage {
-                    name: "ready".into(),
-                }),
-                ("STOPPING", "1") => Some(Event::Stage {
-                    name: "stopping".into(),
-                }),
+                ("READY", "1") => Some(Event::Stage { name: "ready".into() }),
+                ("STOPPING", "1") => Some(Event::Stage { name: "stopping".into() }),
                 ("WATCHDOG", "1") => Some(Event::Heartbeat),
                 ("STATUS", text) if !text.is_empty() => {
                     let fits = |(at, letter): &(usize, char)| at + letter.len_utf8() <= LONGEST;
-                    let name = text
-                        .char_indices()
-                        .take_while(fits)
-                        .map(|(_, letter)| letter);
-                    Some(Event::Stage {
-                        name: name.collect(),
-                    })
+                    let name = text.char_indices().take_while(fits).map(|(_, letter)| letter);
+                    Some(Event::Stage { name: name.collect() })
                 }
                 _ => None,
             }
@@ -182,16 +158,9 @@ mod tests {
     #[test]
     fn several_messages_and_nonsense() {
         let stage = |name: &str| Event::Stage { name: name.into() };
-        let heard =
-            parse(b"READY=1\nSTATUS=loading \xff\nnonsense\n=\nREADY=yes\nWATCHDOG=1\nSTATUS=");
-        assert_eq!(
-            heard,
-            [stage("ready"), stage("loading \u{fffd}"), Event::Heartbeat]
-        );
-        assert_eq!(
-            parse(&[b"STATUS=".as_slice(), &[b'x'; 3000]].concat()),
-            [stage(&"x".repeat(1024))]
-        );
+        let heard = parse(b"READY=1\nSTATUS=loading \xff\nnonsense\n=\nREADY=yes\nWATCHDOG=1\nSTATUS=");
+        assert_eq!(heard, [stage("ready"), stage("loading \u{fffd}"), Event::Heartbeat]);
+        assert_eq!(parse(&[b"STATUS=".as_slice(), &[b'x'; 3000]].concat()), [stage(&"x".repeat(1024))]);
     }
 
     #[test]
@@ -199,12 +168,7 @@ mod tests {
         let mut notify = Notify::open(&RunId::from_entropy(99)).unwrap();
         let mut events = Vec::new();
         for number in 0..500 {
-            notify.admit(
-                Event::Stage {
-                    name: number.to_string(),
-                },
-                &mut events,
-            );
+            notify.admit(Event::Stage { name: number.to_string() }, &mut events);
         }
         assert_eq!(events.len(), BURST as usize);
         assert_eq!(notify.held, Some(Event::Stage { name: "499".into() }));

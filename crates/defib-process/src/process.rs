@@ -37,13 +37,7 @@ impl Process {
         let parent = fields.next()?.parse().ok()?;
         let threads = fields.nth(15)?.parse().ok()?;
         let start_ticks = fields.nth(1)?.parse().ok()?;
-        Some(Self {
-            pid,
-            start_ticks,
-            parent,
-            state,
-            threads,
-        })
+        Some(Self { pid, start_ticks, parent, state, threads })
     }
 
     /// It runs or could run again. A zombie is not alive, but a process whose main
@@ -104,9 +98,7 @@ impl Process {
     /// Its soft limit of bytes in message queues, the mark of [`crate::mark`].
     pub(crate) fn queue_limit(&self) -> Option<u64> {
         let limits = fs::read_to_string(format!("/proc/{}/limits", self.pid)).ok()?;
-        let line = limits
-            .lines()
-            .find_map(|line| line.strip_prefix("Max msgqueue size"))?;
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max msgqueue size"))?;
         line.split_whitespace().next()?.parse().ok()
     }
 }
@@ -134,16 +126,11 @@ pub fn children(pid: i32) -> Vec<Process> {
         let Ok(list) = fs::read_to_string(thread.path().join("children")) else {
             if thread.path().exists() {
                 // A kernel without CONFIG_PROC_CHILDREN.
-                return all()
-                    .into_iter()
-                    .filter(|process| process.parent == pid)
-                    .collect();
+                return all().into_iter().filter(|process| process.parent == pid).collect();
             }
             continue;
         };
-        let pids = list
-            .split_ascii_whitespace()
-            .filter_map(|word| word.parse().ok());
+        let pids = list.split_ascii_whitespace().filter_map(|word| word.parse().ok());
         found.extend(pids.filter_map(Process::look));
     }
     found
@@ -183,17 +170,11 @@ mod tests {
     fn looks_at_itself() {
         let me = Process::look(std::process::id() as i32).unwrap();
         assert!(me.alive());
-        assert_eq!(
-            me.again().as_ref().map(|again| again.start_ticks),
-            Some(me.start_ticks)
-        );
+        assert_eq!(me.again().as_ref().map(|again| again.start_ticks), Some(me.start_ticks));
         assert_eq!(me.variable("PATH"), std::env::var("PATH").ok());
         assert!(me.queue_limit().is_some());
         assert!(me.leads());
-        let other = Process {
-            start_ticks: me.start_ticks + 1,
-            ..me
-        };
+        let other = Process { start_ticks: me.start_ticks + 1, ..me };
         let refused = other.signal(Signal::KILL).unwrap_err();
         assert_eq!(refused.raw_os_error(), Some(libc::ESRCH));
     }

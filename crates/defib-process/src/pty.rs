@@ -9,9 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{
-    OptionalActions, Termios, Winsize, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize,
-};
+use rustix::termios::{OptionalActions, Termios, Winsize, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr, tcsetwinsize};
 use serde::{Deserialize, Serialize};
 
 /// Size of a terminal's window, in characters.
@@ -25,10 +23,7 @@ pub struct WindowSize {
 
 impl Default for WindowSize {
     fn default() -> Self {
-        Self {
-            rows: 24,
-            columns: 80,
-        }
+        Self { rows: 24, columns: 80 }
     }
 }
 
@@ -38,10 +33,7 @@ impl Default for WindowSize {
 /// `ENOTTY` if it is none.
 pub fn window_size(terminal: impl AsFd) -> io::Result<WindowSize> {
     let size = tcgetwinsize(terminal)?;
-    Ok(WindowSize {
-        rows: size.ws_row,
-        columns: size.ws_col,
-    })
+    Ok(WindowSize { rows: size.ws_row, columns: size.ws_col })
 }
 
 /// Tells this terminal its size; what runs in it gets SIGWINCH if that changes it.
@@ -49,12 +41,7 @@ pub fn window_size(terminal: impl AsFd) -> io::Result<WindowSize> {
 /// # Errors
 /// `ENOTTY` if it is none.
 pub fn set_window_size(terminal: impl AsFd, size: WindowSize) -> io::Result<()> {
-    let size = Winsize {
-        ws_row: size.rows,
-        ws_col: size.columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     Ok(tcsetwinsize(terminal, size)?)
 }
 
@@ -68,11 +55,7 @@ pub(crate) fn open_pair(size: WindowSize, like: BorrowedFd<'_>) -> io::Result<(O
     grantpt(&master)?;
     unlockpt(&master)?;
     let name = ptsname(&master, Vec::new())?;
-    let slave = open(
-        name,
-        OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let slave = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
     if let Ok(modes) = tcgetattr(like) {
         tcsetattr(&slave, OptionalActions::Now, &modes)?;
     }
@@ -98,11 +81,7 @@ impl RawMode {
     pub fn enter(terminal: impl AsFd) -> io::Result<Option<Self>> {
         let terminal = terminal.as_fd().try_clone_to_owned()?;
         let before = tcgetattr(&terminal)?;
-        let mut mode = Self {
-            terminal,
-            before,
-            raw: false,
-        };
+        let mut mode = Self { terminal, before, raw: false };
         mode.resume()?;
         Ok(mode.raw.then_some(mode))
     }

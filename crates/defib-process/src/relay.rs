@@ -78,30 +78,14 @@ impl Relay {
         kept: KeptWriter,
         wake: Arc<OwnedFd>,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            deliver: AtomicBool::new(true),
-            armed: AtomicBool::new(true),
-            ..Shared::default()
-        });
+        let shared =
+            Arc::new(Shared { deliver: AtomicBool::new(true), armed: AtomicBool::new(true), ..Shared::default() });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(stream.stem().to_owned());
         thread.stack_size(128 * 1024).spawn(move || {
-            Pump {
-                stream,
-                source,
-                out,
-                kept,
-                shared: theirs,
-                wake,
-                reader_gone: false,
-            }
-            .run();
+            Pump { stream, source, out, kept, shared: theirs, wake, reader_gone: false }.run();
         })?;
-        Ok(Self {
-            stream,
-            shared,
-            told: 0,
-        })
+        Ok(Self { stream, shared, told: 0 })
     }
 
     /// Gives an order; orders only go up.
@@ -120,8 +104,7 @@ impl Relay {
         let shared = &self.shared;
         let unheard = shared.noticed.load(Ordering::SeqCst) != shared.order.load(Ordering::SeqCst)
             && !shared.delivering.load(Ordering::SeqCst);
-        let unwanted =
-            shared.delivering.load(Ordering::SeqCst) && !shared.deliver.load(Ordering::SeqCst);
+        let unwanted = shared.delivering.load(Ordering::SeqCst) && !shared.deliver.load(Ordering::SeqCst);
         let needed = (unheard || unwanted) && !self.ended();
         let thread = shared.thread.load(Ordering::SeqCst);
         if needed && thread != 0 {
@@ -172,10 +155,7 @@ impl Relay {
         let bytes = self.shared.bytes.load(Ordering::Relaxed);
         let news = bytes > self.told;
         self.told = bytes;
-        news.then_some(Event::Output {
-            stream: self.stream,
-            bytes,
-        })
+        news.then_some(Event::Output { stream: self.stream, bytes })
     }
 
     /// Lets the next bytes wake the main loop.
@@ -231,32 +211,22 @@ impl Pump {
     fn detach(&self) {
         self.shared.deliver.store(false, Ordering::SeqCst);
         self.set_blocking(true);
-        self.shared
-            .answered
-            .store(Order::Detach as u8, Ordering::SeqCst);
+        self.shared.answered.store(Order::Detach as u8, Ordering::SeqCst);
         ring(&self.wake);
     }
 
     /// The program's side of the pipe is another open file: this is ours alone.
     fn set_blocking(&self, blocking: bool) {
         if let Ok(flags) = fcntl_getfl(&self.source) {
-            let flags = if blocking {
-                flags - OFlags::NONBLOCK
-            } else {
-                flags | OFlags::NONBLOCK
-            };
+            let flags = if blocking { flags - OFlags::NONBLOCK } else { flags | OFlags::NONBLOCK };
             let _ = fcntl_setfl(&self.source, flags);
         }
     }
 
     fn pass_on(&mut self, bytes: &[u8]) {
         self.kept.append(bytes);
-        self.shared
-            .bytes
-            .fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        if self.shared.armed.load(Ordering::Relaxed)
-            && self.shared.armed.swap(false, Ordering::SeqCst)
-        {
+        self.shared.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if self.shared.armed.load(Ordering::Relaxed) && self.shared.armed.swap(false, Ordering::SeqCst) {
             ring(&self.wake);
         }
         if !self.reader_gone && self.shared.deliver.load(Ordering::SeqCst) {
@@ -290,13 +260,7 @@ impl Pump {
         // First: the program shall learn at once that nobody reads any more.
         drop(self.source);
         if let Ok(mut end) = self.shared.end.lock() {
-            *end = Some(Event::StreamEnded {
-                stream,
-                bytes,
-                not_kept,
-                reason,
-                reader_gone,
-            });
+            *end = Some(Event::StreamEnded { stream, bytes, not_kept, reason, reader_gone });
         }
         ring(&self.wake);
     }

@@ -35,9 +35,7 @@ impl Signals {
     /// Those of `pthread_sigmask(3)` and `signalfd(2)`.
     pub fn block(signals: &[i32]) -> io::Result<Self> {
         sys::block_signals(signals)?;
-        Ok(Self {
-            descriptor: sys::signal_descriptor(signals)?,
-        })
+        Ok(Self { descriptor: sys::signal_descriptor(signals)? })
     }
 
     /// Next signal that has arrived, without waiting. Poll the descriptor to wait.
@@ -46,10 +44,7 @@ impl Signals {
     /// Those of reading a signal descriptor.
     pub fn next_signal(&self) -> io::Result<Option<Received>> {
         let next = sys::next_signal(self.descriptor.as_fd())?;
-        Ok(next.map(|(signal, pid, uid)| Received {
-            signal,
-            sender: sender(pid, uid),
-        }))
+        Ok(next.map(|(signal, pid, uid)| Received { signal, sender: sender(pid, uid) }))
     }
 }
 

@@ -137,10 +137,7 @@ pub(crate) enum Command {
     /// Pass a signal on to the program's process group.
     Signal { signal: i32 },
     /// End the run: ask, wait for the grace, kill.
-    End {
-        ending: Ending,
-        grace_s: Option<f64>,
-    },
+    End { ending: Ending, grace_s: Option<f64> },
     /// Kill now what is left, and deliver no more output.
     EndNow,
 }

@@ -33,10 +33,7 @@ pub struct StartError {
 }
 
 fn failed<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> StartError {
-    move |error| StartError {
-        step,
-        source: error.into(),
-    }
+    move |error| StartError { step, source: error.into() }
 }
 
 /// A running shim.
@@ -106,14 +103,9 @@ impl Shim {
     /// # Errors
     /// The step that failed: the journal, the pseudo-terminal, fork or exec.
     pub fn start(spec: &ShimSpec) -> Result<(Self, Events), StartError> {
-        rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
-            .map_err(failed("become subreaper"))?;
-        let journal =
-            Journal::create(&spec.folder, spec.clock).map_err(failed("create the journal"))?;
-        let first = Entry {
-            at_s: 0.0,
-            event: first_event(spec),
-        };
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(failed("become subreaper"))?;
+        let journal = Journal::create(&spec.folder, spec.clock).map_err(failed("create the journal"))?;
+        let first = Entry { at_s: 0.0, event: first_event(spec) };
         // A run that is started again goes on in the same journal.
         let fresh = journal.is_empty().map_err(failed("read the journal"))?;
         if fresh {
@@ -124,11 +116,7 @@ impl Shim {
         let text = memory_file(&text).map_err(failed("write the spec"))?;
         let pty = match spec.terminal {
             Some(terminal) if terminal.any() => {
-                let like = if terminal.stdout {
-                    rustix::stdio::stdout()
-                } else {
-                    rustix::stdio::stdin()
-                };
+                let like = if terminal.stdout { rustix::stdio::stdout() } else { rustix::stdio::stdin() };
                 Some(open_pair(terminal.size, like).map_err(failed("open a pseudo-terminal"))?)
             }
             _ => None,
@@ -142,9 +130,7 @@ impl Shim {
         let handle = handle.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
         let handle = handle.map_err(failed("hold the shim"))?;
         let gone = || io::Error::from_raw_os_error(libc::ESRCH);
-        let process = Process::look(pid)
-            .ok_or_else(gone)
-            .map_err(failed("look at the shim"))?;
+        let process = Process::look(pid).ok_or_else(gone).map_err(failed("look at the shim"))?;
         let copy = ours.try_clone().map_err(failed("copy a descriptor"))?;
         let shim = Self {
             spec: spec.clone(),
@@ -155,13 +141,7 @@ impl Shim {
             master: pty.map(|(master, _)| master),
             waited: None,
         };
-        Ok((
-            shim,
-            Events {
-                first: Some(first),
-                link: Link::new(ours),
-            },
-        ))
+        Ok((shim, Events { first: Some(first), link: Link::new(ours) }))
     }
 
     /// Process id of the shim.
@@ -198,18 +178,12 @@ impl Shim {
     /// Ends the run: asks everything to end, waits for the grace of the spec, kills.
     /// Called again, or once the program has ended, it means [`Shim::end_now`].
     pub fn end(&mut self, ending: Ending) {
-        self.tell(&Command::End {
-            ending,
-            grace_s: None,
-        });
+        self.tell(&Command::End { ending, grace_s: None });
     }
 
     /// As [`Shim::end`], with this grace in seconds.
     pub fn end_within(&mut self, ending: Ending, grace_s: f64) {
-        self.tell(&Command::End {
-            ending,
-            grace_s: Some(grace_s),
-        });
+        self.tell(&Command::End { ending, grace_s: Some(grace_s) });
     }
 
     /// Kills what is left now, and gives up output that nobody takes: it stays in
@@ -226,10 +200,7 @@ impl Shim {
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Option<Waited>> {
         if self.waited.is_none() && wait_for(self.handle.as_fd(), PollFlags::IN, deadline) {
             let reaped = sys::reap(self.process.pid)?;
-            self.waited = reaped.map(|it| Waited {
-                code: it.code,
-                signal: it.signal,
-            });
+            self.waited = reaped.map(|it| Waited { code: it.code, signal: it.signal });
         }
         Ok(self.waited)
     }
@@ -247,28 +218,13 @@ impl Shim {
         let mut survivors = tree::kill(&mut heirs, &mut killed);
         let spared: Vec<i32> = survivors.iter().map(|it| it.pid).collect();
         let since = self.process.start_ticks;
-        survivors.extend(sweep::end_marked(
-            &self.spec.run,
-            since,
-            &spared,
-            &mut killed,
-        ));
+        survivors.extend(sweep::end_marked(&self.spec.run, since, &spared, &mut killed));
         let mut entries = Vec::new();
         for seen in survivors.iter().cloned().map(Seen::of) {
             killed.remove(&(seen.process.pid, seen.process.start_ticks));
-            let Seen {
-                process,
-                command,
-                wchan,
-            } = seen;
+            let Seen { process, command, wchan } = seen;
             let (pid, state) = (process.pid, process.state.to_string());
-            let event = Event::Leftover {
-                pid,
-                command,
-                state,
-                wchan,
-                fate: Fate::Survives,
-            };
+            let event = Event::Leftover { pid, command, state, wchan, fate: Fate::Survives };
             entries.push(self.journal.append(event).0);
         }
         let event = Event::TreeEnded {
@@ -304,9 +260,7 @@ impl Holder for Heirs<'_> {
         let run = self.shim.spec.run.as_str();
         let mut found = children(std::process::id() as i32);
         found.retain(|child| {
-            let another = child
-                .variable(RUN_VARIABLE)
-                .is_some_and(|named| named != run);
+            let another = child.variable(RUN_VARIABLE).is_some_and(|named| named != run);
             let heir = child.start_ticks >= self.shim.process.start_ticks;
             heir && !another && !self.own.contains(&child.pid)
         });

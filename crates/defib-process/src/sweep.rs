@@ -72,9 +72,7 @@ pub fn is_held(folder: &Path) -> io::Result<bool> {
 /// Those of reading the folder; a run that cannot be read is passed over.
 pub fn orphans(runs: &Path) -> io::Result<Vec<Orphan>> {
     let names = fs::read_dir(runs)?.flatten().map(|entry| entry.file_name());
-    let ids: Vec<RunId> = names
-        .filter_map(|name| name.to_str()?.parse().ok())
-        .collect();
+    let ids: Vec<RunId> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
     Ok(orphans_of(runs, &ids))
 }
 
@@ -108,27 +106,14 @@ pub fn orphans_of(runs: &Path, ids: &[RunId]) -> Vec<Orphan> {
 /// time can slip through one.
 pub(crate) const EMPTY_WALKS: u32 = 5;
 
-fn orphan(
-    process: Process,
-    ended: &HashMap<&RunId, u64>,
-    marks: &HashMap<u64, &RunId>,
-) -> Option<Orphan> {
+fn orphan(process: Process, ended: &HashMap<&RunId, u64>, marks: &HashMap<u64, &RunId>) -> Option<Orphan> {
     let (run, proof) = match process.variable(RUN_VARIABLE) {
         Some(named) => (named.parse().ok()?, Proof::Environment),
-        None => (
-            (*marks.get(&process.queue_limit()?)?).clone(),
-            Proof::Mark,
-        ),
+        None => ((*marks.get(&process.queue_limit()?)?).clone(), Proof::Mark),
     };
     let since = *ended.get(&run)?;
     let command = process.command();
-    (process.start_ticks >= since).then_some(Orphan {
-        run,
-        process,
-        command,
-        proof,
-        since,
-    })
+    (process.start_ticks >= since).then_some(Orphan { run, process, command, proof, since })
 }
 
 /// What became of a run whose folder this is.
@@ -161,12 +146,7 @@ pub fn standing(folder: &Path) -> Standing {
 fn shim_start(folder: &Path) -> Option<(u64, String)> {
     let mut reader = JournalReader::open(folder).ok()?;
     for _ in 0..16 {
-        if let Event::Shim {
-            start_ticks,
-            boot_id,
-            ..
-        } = reader.next_entry().ok()??.event
-        {
+        if let Event::Shim { start_ticks, boot_id, .. } = reader.next_entry().ok()??.event {
             return Some((start_ticks, boot_id));
         }
     }
@@ -225,10 +205,7 @@ pub(crate) fn belongs(process: &Process, run: &RunId) -> Option<Proof> {
 /// meanwhile. Returns those of their runs that could not be ended.
 #[must_use]
 pub fn end(orphans: &[Orphan], grace: Duration) -> Vec<Orphan> {
-    let processes: Vec<Process> = orphans
-        .iter()
-        .map(|orphan| orphan.process.clone())
-        .collect();
+    let processes: Vec<Process> = orphans.iter().map(|orphan| orphan.process.clone()).collect();
     tree::ask(&processes);
     let deadline = Instant::now() + grace;
     let lives = |process: &Process| process.again().is_some_and(|now| now.alive());
@@ -252,12 +229,7 @@ pub fn end(orphans: &[Orphan], grace: Duration) -> Vec<Orphan> {
 
 /// Kills every process that carries the sign of this run and did not start before
 /// it; returns those that could not be killed.
-pub(crate) fn end_marked(
-    run: &RunId,
-    since: u64,
-    spared: &[i32],
-    killed: &mut HashSet<(i32, u64)>,
-) -> Vec<Process> {
+pub(crate) fn end_marked(run: &RunId, since: u64, spared: &[i32], killed: &mut HashSet<(i32, u64)>) -> Vec<Process> {
     tree::kill(&mut Marked { run, since, spared }, killed)
 }
 
@@ -299,9 +271,7 @@ pub fn request_stop(folder: &Path) -> io::Result<bool> {
     }
     let mut reader = JournalReader::open(folder)?;
     while let Some(entry) = reader.next_entry()? {
-        if let Event::Shim {
-            pid, start_ticks, ..
-        } = entry.event
+        if let Event::Shim { pid, start_ticks, .. } = entry.event
             && let Some(shim) = Process::look(pid)
             && shim.start_ticks == start_ticks
         {

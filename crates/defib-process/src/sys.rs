@@ -3,10 +3,7 @@
 //! Everything here is a thin, safe function over one call of libc: signals and
 //! signal descriptors, waiting for children, signalling one thread. Policy is
 //! elsewhere.
-#![allow(
-    unsafe_code,
-    reason = "signal masks, signalfd, waitid and tgkill have no safe wrapper in rustix"
-)]
+#![allow(unsafe_code, reason = "signal masks, signalfd, waitid and tgkill have no safe wrapper in rustix")]
 
 use std::io;
 use std::mem::{MaybeUninit, size_of};
@@ -34,11 +31,7 @@ pub(crate) struct Reaped {
 }
 
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// Blocks every signal in this thread; threads started later inherit it.
@@ -68,16 +61,14 @@ fn set_of(signals: &[i32]) -> libc::sigset_t {
 pub(crate) fn block_signals(signals: &[i32]) -> io::Result<()> {
     let set = set_of(signals);
     // SAFETY: `set` is initialised and outlives the call.
-    check(unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) })
-        .map(drop)
+    check(unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) }).map(drop)
 }
 
 /// Lets this one signal through in this thread.
 pub(crate) fn unblock_signal(signal: i32) -> io::Result<()> {
     let set = set_of(&[signal]);
     // SAFETY: `set` is initialised and outlives the call.
-    check(unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) })
-        .map(drop)
+    check(unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) }).map(drop)
 }
 
 /// A descriptor from which these (blocked) signals are read; it never blocks.
@@ -85,11 +76,7 @@ pub(crate) fn signal_descriptor(signals: &[i32]) -> io::Result<OwnedFd> {
     let set = set_of(signals);
     // SAFETY: `set` is initialised; a non-negative result is a new descriptor that we own.
     unsafe {
-        let fd = check(libc::signalfd(
-            -1,
-            &raw const set,
-            libc::SFD_CLOEXEC | libc::SFD_NONBLOCK,
-        ))?;
+        let fd = check(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))?;
         Ok(OwnedFd::from_raw_fd(fd))
     }
 }
@@ -104,11 +91,7 @@ pub(crate) fn next_signal(fd: BorrowedFd<'_>) -> io::Result<Option<(i32, i32, u3
         (read, info.assume_init())
     };
     if read == size as isize {
-        return Ok(Some((
-            info.ssi_signo as i32,
-            info.ssi_pid as i32,
-            info.ssi_uid,
-        )));
+        return Ok(Some((info.ssi_signo as i32, info.ssi_pid as i32, info.ssi_uid)));
     }
     let error = io::Error::last_os_error();
     match error.kind() {
@@ -185,12 +168,7 @@ pub(crate) fn reap(child: i32) -> io::Result<Option<Reaped>> {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: both out-pointers are valid for the call; a zeroed rusage is valid.
     let (pid, usage) = unsafe {
-        let pid = check(libc::wait4(
-            child,
-            &raw mut status,
-            libc::WNOHANG,
-            usage.as_mut_ptr(),
-        ))?;
+        let pid = check(libc::wait4(child, &raw mut status, libc::WNOHANG, usage.as_mut_ptr()))?;
         (pid, usage.assume_init())
     };
     if pid == 0 {
@@ -240,10 +218,7 @@ pub(crate) fn close_from(first: u32) {
 
 /// Makes this standard descriptor lead to nowhere, so that its old file is closed.
 pub(crate) fn detach_standard(fd: RawFd) -> io::Result<()> {
-    let null = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open("/dev/null")?;
+    let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     // SAFETY: dup2 onto a standard descriptor replaces what it leads to, atomically;
     // std never owns 0, 1 or 2.
     check(unsafe { libc::dup2(null.as_raw_fd(), fd) }).map(drop)

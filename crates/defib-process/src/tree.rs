@@ -27,11 +27,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn of(process: Process) -> Self {
-        Self {
-            command: process.command(),
-            wchan: process.wchan(),
-            process,
-        }
+        Self { command: process.command(), wchan: process.wchan(), process }
     }
 }
 
@@ -113,9 +109,7 @@ pub(crate) fn kill(holder: &mut impl Holder, killed: &mut HashSet<(i32, u64)>) -
         let mut stopped = HashSet::new();
         let left = loop {
             let left = living(holder.tops());
-            let fresh = left
-                .iter()
-                .filter(|it| stopped.insert((it.pid, it.start_ticks)));
+            let fresh = left.iter().filter(|it| stopped.insert((it.pid, it.start_ticks)));
             let mut any = false;
             for process in fresh {
                 any |= process.signal(Signal::STOP).is_ok();

@@ -129,10 +129,10 @@ mod tests {
                 let age: usize = run.as_str()[1..].parse().unwrap();
                 prop_assert!(!sizes[age].1, "a running one was removed");
                 // Everything older that could go is gone too.
-                for older in age + 1..sizes.len() {
+                for (older, (_, runs)) in sizes.iter().enumerate().skip(age + 1) {
                     let name = format!("r{older}");
                     let gone = swept.runs.iter().any(|run| run.as_str() == name);
-                    prop_assert!(sizes[older].1 || gone);
+                    prop_assert!(*runs || gone);
                 }
             }
             let left: u64 = state.ids().unwrap().into_iter().map(|run| measure(&state, run)).filter(|kept| !running(&state.folder(&kept.run))).map(|kept| kept.bytes).sum();

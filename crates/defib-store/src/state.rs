@@ -267,7 +267,7 @@ mod tests {
         let run: RunId = "rabc1".parse().unwrap();
         state.create(&run).unwrap();
         let names: Vec<RunId> = state.unfinished().into_iter().map(|(run, _)| run).collect();
-        assert_eq!(names, [run.clone()]);
+        assert_eq!(names, std::slice::from_ref(&run));
         state.finished(&run);
         assert_eq!(state.unfinished(), []);
     }

@@ -17,7 +17,8 @@ fn state() -> tempfile::TempDir {
 #[test]
 fn the_programs_own_exit_code_and_output_pass_through() {
     let state = state();
-    let done = output(defib(state.path()).args(["run", "-q", "--", "sh", "-c", "printf 'a\\0b\\r'; printf err >&2; exit 7"]));
+    let done =
+        output(defib(state.path()).args(["run", "-q", "--", "sh", "-c", "printf 'a\\0b\\r'; printf err >&2; exit 7"]));
     assert_eq!(done.status.code(), Some(7));
     assert_eq!(done.stdout, b"a\0b\r");
     assert_eq!(done.stderr, b"err");
@@ -26,7 +27,12 @@ fn the_programs_own_exit_code_and_output_pass_through() {
 #[test]
 fn standard_input_is_passed_on() {
     let state = state();
-    let mut child = defib(state.path()).args(["run", "-q", "--", "tr", "a-z", "A-Z"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = defib(state.path())
+        .args(["run", "-q", "--", "tr", "a-z", "A-Z"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(b"hello").unwrap();
     assert_eq!(child.wait_with_output().unwrap().stdout, b"HELLO");
 }
@@ -40,7 +46,19 @@ fn exit_codes_follow_the_fixed_interface() {
     assert_eq!(code(&["run", "-q", "--", "/etc/passwd"]), Some(126));
     assert_eq!(code(&["run", "-q", "--", "sh", "-c", "kill -KILL $$"]), Some(137));
     assert_eq!(code(&["run", "-q", "--timeout", "500ms", "--", "sleep", "60"]), Some(124));
-    assert_eq!(code(&["run", "-q", "--memory", "30M", "--", "python3", "-c", "import time\nx = bytearray(80 << 20)\ntime.sleep(60)"]), Some(124));
+    assert_eq!(
+        code(&[
+            "run",
+            "-q",
+            "--memory",
+            "30M",
+            "--",
+            "python3",
+            "-c",
+            "import time\nx = bytearray(80 << 20)\ntime.sleep(60)"
+        ]),
+        Some(124)
+    );
     assert_eq!(code(&["run", "--no-such-flag", "--", "true"]), Some(125));
     assert_eq!(code(&["run", "--timeout", "soon", "--", "true"]), Some(125));
     assert_eq!(code(&["run"]), Some(125));
@@ -136,7 +154,8 @@ fn a_run_is_followed_and_stopped_from_elsewhere() {
     let state = state();
     let marker = format!("follow-{}", std::process::id());
     let script = format!("echo {marker}; exec sleep 300");
-    let mut run = Held(defib(state.path()).args(["run", "-q", "--", "sh", "-c", &script]).stdout(Stdio::null()).spawn().unwrap());
+    let mut run =
+        Held(defib(state.path()).args(["run", "-q", "--", "sh", "-c", &script]).stdout(Stdio::null()).spawn().unwrap());
     let started = wait_for(Duration::from_secs(20), || {
         let kept = output(defib(state.path()).args(["logs", "last"]));
         text(&kept.stdout).contains(&marker).then_some(())
@@ -150,7 +169,8 @@ fn a_run_is_followed_and_stopped_from_elsewhere() {
     assert!(text(&follow.wait_with_output().unwrap().stdout).contains(&marker));
     let again = output(defib(state.path()).args(["stop", "last"]));
     assert_eq!(again.status.code(), Some(125));
-    let report: serde_json::Value = serde_json::from_slice(&output(defib(state.path()).args(["show", "last", "--json"])).stdout).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_slice(&output(defib(state.path()).args(["show", "last", "--json"])).stdout).unwrap();
     assert_eq!(report["outcome"]["kind"], "cancelled");
     assert_eq!(report["causes"][0]["id"], "interrupted");
 }
@@ -160,7 +180,8 @@ fn what_outlives_the_program_is_ended_and_listed() {
     let state = state();
     let report = state.path().join("r.json");
     let script = "setsid sleep 4177 >/dev/null 2>&1 & echo started";
-    let done = output(defib(state.path()).args(["run", "-q", "--report"]).arg(&report).args(["--", "sh", "-c", script]));
+    let done =
+        output(defib(state.path()).args(["run", "-q", "--report"]).arg(&report).args(["--", "sh", "-c", script]));
     assert_eq!(done.status.code(), Some(0));
     assert!(!alive("sleep\u{0}4177"), "the daemon survived");
     let report: serde_json::Value = serde_json::from_slice(&fs::read(report).unwrap()).unwrap();
@@ -172,11 +193,15 @@ fn what_outlives_the_program_is_ended_and_listed() {
 fn a_killed_supervisor_leaves_no_process_and_a_readable_run() {
     let state = state();
     let script = "setsid sleep 4178 & trap '' TERM; sleep 4178";
-    let mut run = defib(state.path()).args(["run", "-q", "--", "sh", "-c", script]).stdout(Stdio::null()).spawn().unwrap();
+    let mut run =
+        defib(state.path()).args(["run", "-q", "--", "sh", "-c", script]).stdout(Stdio::null()).spawn().unwrap();
     assert!(wait_for(Duration::from_secs(20), || alive("sleep\u{0}4178").then_some(())).is_some());
     run.kill().unwrap();
     run.wait().unwrap();
-    assert!(wait_for(Duration::from_secs(20), || (!alive("sleep\u{0}4178")).then_some(())).is_some(), "something survived");
+    assert!(
+        wait_for(Duration::from_secs(20), || (!alive("sleep\u{0}4178")).then_some(())).is_some(),
+        "something survived"
+    );
     let shown = wait_for(Duration::from_secs(20), || {
         let shown = output(defib(state.path()).args(["show", "last", "--json"]));
         let report: serde_json::Value = serde_json::from_slice(&shown.stdout).ok()?;
@@ -189,7 +214,8 @@ fn a_killed_supervisor_leaves_no_process_and_a_readable_run() {
 fn ctrl_c_is_passed_on_and_the_second_one_ends_the_tree() {
     let state = state();
     let script = "trap '' INT TERM; echo ready; while :; do sleep 0.1; done";
-    let mut run = Held(defib(state.path()).args(["run", "-q", "--", "sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap());
+    let mut run =
+        Held(defib(state.path()).args(["run", "-q", "--", "sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap());
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(run.0.stdout.take().unwrap()), &mut line).unwrap();
     let interrupt = || std::process::Command::new("kill").args(["-INT", &run.0.id().to_string()]).status().unwrap();
@@ -211,13 +237,26 @@ fn a_report_can_notify_and_stall_can_restart() {
     let notify = format!("cat > {}; echo $DEFIB_OUTCOME $DEFIB_CAUSE >> {0}", told.display());
     let program = "import threading\nlock = threading.Lock()\nlock.acquire()\nlock.acquire()\n";
     let done = output(defib(state.path()).args([
-        "run", "--stall-after", "1s", "--on-stall", "restart", "--restarts", "1", "--notify", &notify, "--", "python3", "-c", program,
+        "run",
+        "--stall-after",
+        "1s",
+        "--on-stall",
+        "restart",
+        "--restarts",
+        "1",
+        "--notify",
+        &notify,
+        "--",
+        "python3",
+        "-c",
+        program,
     ]));
     assert_eq!(done.status.code(), Some(124), "{}", text(&done.stderr));
     assert!(text(&done.stderr).contains("starting it again (1 of 1)"), "{}", text(&done.stderr));
     let told = fs::read_to_string(told).unwrap();
     assert!(told.contains("\"schema\"") && told.contains("stalled lock-deadlock"), "{told}");
-    let runs: serde_json::Value = serde_json::from_slice(&output(defib(state.path()).args(["runs", "--json"])).stdout).unwrap();
+    let runs: serde_json::Value =
+        serde_json::from_slice(&output(defib(state.path()).args(["runs", "--json"])).stdout).unwrap();
     assert_eq!(runs.as_array().unwrap().len(), 2);
 }
 
@@ -225,7 +264,17 @@ fn a_report_can_notify_and_stall_can_restart() {
 fn a_stall_can_be_reported_without_ending_the_run() {
     let state = state();
     let program = "import os\nr, w = os.pipe()\nimport signal\nsignal.alarm(5)\nsignal.signal(signal.SIGALRM, lambda *_: os.write(w, b'x'))\nos.read(r, 1)\nprint('went on')";
-    let done = output(defib(state.path()).args(["run", "--stall-after", "1s", "--on-stall", "report", "--", "python3", "-c", program]));
+    let done = output(defib(state.path()).args([
+        "run",
+        "--stall-after",
+        "1s",
+        "--on-stall",
+        "report",
+        "--",
+        "python3",
+        "-c",
+        program,
+    ]));
     assert_eq!(done.status.code(), Some(0), "{}", text(&done.stderr));
     assert_eq!(text(&done.stdout), "went on\n");
 }
@@ -235,14 +284,16 @@ fn sd_notify_gives_stages() {
     let state = state();
     let program = "import os, socket\ns = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\na = os.environ['NOTIFY_SOCKET']\ns.connect(chr(0) + a[1:] if a[0] == '@' else a)\ns.send(b'READY=1\\nSTATUS=loading weights')\nraise SystemExit(4)";
     output(defib(state.path()).args(["run", "-q", "--", "python3", "-c", program]));
-    let report: serde_json::Value = serde_json::from_slice(&output(defib(state.path()).args(["show", "last", "--json"])).stdout).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_slice(&output(defib(state.path()).args(["show", "last", "--json"])).stdout).unwrap();
     assert_eq!(report["outcome"]["stage"], "loading weights");
 }
 
 #[test]
 fn the_schema_names_every_part_of_a_report() {
     let state = state();
-    let schema: serde_json::Value = serde_json::from_slice(&output(defib(state.path()).args(["schema", "report"])).stdout).unwrap();
+    let schema: serde_json::Value =
+        serde_json::from_slice(&output(defib(state.path()).args(["schema", "report"])).stdout).unwrap();
     for part in ["schema", "run", "outcome", "causes", "evidence", "vitals", "actions", "leftovers"] {
         assert!(schema["properties"][part].is_object(), "{part}");
     }
@@ -251,7 +302,8 @@ fn the_schema_names_every_part_of_a_report() {
 #[test]
 fn doctor_and_completions_answer() {
     let state = state();
-    let doctor: serde_json::Value = serde_json::from_slice(&output(defib(state.path()).args(["doctor", "--json"])).stdout).unwrap();
+    let doctor: serde_json::Value =
+        serde_json::from_slice(&output(defib(state.path()).args(["doctor", "--json"])).stdout).unwrap();
     assert!(doctor["checks"].as_array().unwrap().len() >= 8);
     let shell = output(defib(state.path()).args(["completions", "bash"]));
     assert!(text(&shell.stdout).contains("_defib"));
@@ -268,7 +320,14 @@ fn a_missing_right_is_said_with_the_command_that_helps() {
     }
     let target = Held(std::process::Command::new("sleep").arg("4179").spawn().unwrap());
     let mut command = std::process::Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", support::DEFIB, "why", &target.0.id().to_string()]);
+    command.args([
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        support::DEFIB,
+        "why",
+        &target.0.id().to_string(),
+    ]);
     command.env("DEFIB_STATE", state.path()).stdin(Stdio::null());
     let said = output(&mut command);
     if text(&said.stderr).contains("Permission denied") {

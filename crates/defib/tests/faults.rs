@@ -49,8 +49,12 @@ fn main() {
     // These tests wait more than they compute.
     arguments.test_threads.get_or_insert(6);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../faults");
-    let mut folders: Vec<PathBuf> =
-        fs::read_dir(corpus).expect("faults/").flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    let mut folders: Vec<PathBuf> = fs::read_dir(corpus)
+        .expect("faults/")
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect();
     folders.sort();
     let trials = folders.into_iter().map(|folder| {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -75,7 +79,12 @@ fn check(folder: &Path) -> Result<(), Failed> {
         run(&fault, &home, scratch.path())?
     };
     compare(&fault, &home, &report, code).map_err(|wrong| {
-        let causes: Vec<String> = report["causes"].as_array().into_iter().flatten().map(|cause| format!("{} {} {}", cause["id"], cause["probability"], cause["explanation"])).collect();
+        let causes: Vec<String> = report["causes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|cause| format!("{} {} {}", cause["id"], cause["probability"], cause["explanation"]))
+            .collect();
         Failed::from(format!("{wrong}\noutcome {}\n{}", report["outcome"], causes.join("\n")))
     })
 }
@@ -114,7 +123,8 @@ fn why(fault: &Fault, home: &Path, scratch: &Path) -> Result<(Value, i32), Faile
     let wanted = fault.settle.clone().unwrap_or_default();
     lines.find(|line| line.as_ref().is_ok_and(|line| line.contains(&wanted))).ok_or("it never came so far")??;
     let output = support::output(defib(&scratch.join("state")).args(["why", "--json", &program.0.id().to_string()]));
-    let report = serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {}", text(&output.stderr)))?;
+    let report =
+        serde_json::from_slice(&output.stdout).map_err(|error| format!("{error}: {}", text(&output.stderr)))?;
     Ok((report, output.status.code().unwrap_or(-1)))
 }
 
@@ -162,7 +172,8 @@ fn place(fault: &Fault, home: &Path, place: &Value) -> Result<(), String> {
 
 /// No cause without evidence, and every id leads to a fact.
 fn evidence(report: &Value) -> Result<(), String> {
-    let known: Vec<&str> = report["evidence"].as_array().into_iter().flatten().filter_map(|fact| fact["id"].as_str()).collect();
+    let known: Vec<&str> =
+        report["evidence"].as_array().into_iter().flatten().filter_map(|fact| fact["id"].as_str()).collect();
     for cause in report["causes"].as_array().into_iter().flatten() {
         let ids: Vec<&str> = cause["evidence"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if ids.is_empty() || ids.iter().any(|id| !known.contains(id)) {

@@ -6,7 +6,8 @@ use std::path::Path;
 fn edges() -> BTreeMap<String, BTreeSet<String>> {
     let metadata = cargo_metadata::MetadataCommand::new().no_deps().exec().expect("cargo metadata");
     let packages = metadata.packages.iter().map(|package| {
-        let uses = package.dependencies.iter().filter(|dependency| dependency.kind == cargo_metadata::DependencyKind::Normal);
+        let uses =
+            package.dependencies.iter().filter(|dependency| dependency.kind == cargo_metadata::DependencyKind::Normal);
         (package.name.to_string(), uses.map(|dependency| dependency.name.clone()).collect())
     });
     packages.collect()

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"\b401\b.*(?i:unauthorized|client error|authentication)|\b403\b.*(?i:forbidden|client error|permission)|HTTP Error 40[13]|401 Unauthorized|403 Forbidden|AuthenticationError|PermissionDeniedError|(?i:invalid (?:api[ _-]?key|access key|credentials|token)|incorrect api key|api key .*(?:not set|missing|invalid)|no (?:api key|credentials) (?:provided|found))|NoCredentialsError|InvalidAccessKeyId|SignatureDoesNotMatch|Unable to locate credentials|GatedRepoError|Access to model .* is restricted|ExpiredToken"#,
-    ))
+    pattern(r#"\b401\b.*(?i:unauthorized|client error|authentication)|\b403\b.*(?i:forbidden|client error|permission)|HTTP Error 40[13]|401 Unauthorized|403 Forbidden|AuthenticationError|PermissionDeniedError|(?i:invalid (?:api[ _-]?key|access key|credentials|token)|incorrect api key|api key .*(?:not set|missing|invalid)|no (?:api key|credentials) (?:provided|found))|NoCredentialsError|InvalidAccessKeyId|SignatureDoesNotMatch|Unable to locate credentials|GatedRepoError|Access to model .* is restricted|ExpiredToken"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

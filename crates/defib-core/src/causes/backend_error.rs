@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"\b(?:HTTPError|HTTPStatusError|HTTP status|status[ _]?code|Server Error|response status|HTTP/[\d.]+\"?)\W{0,4}(?:code )?(?:for url )?\W?\b5\d\d\b|\b5\d\d (?:Internal Server Error|Server Error|Service Unavailable)|Internal Server Error|InternalServerError|ServiceUnavailable|HTTP Error 5\d\d|execution_error"#,
-    ))
+    pattern(r#"\b(?:HTTPError|HTTPStatusError|HTTP status|status[ _]?code|Server Error|response status|HTTP/[\d.]+\"?)\W{0,4}(?:code )?(?:for url )?\W?\b5\d\d\b|\b5\d\d (?:Internal Server Error|Server Error|Service Unavailable)|Internal Server Error|InternalServerError|ServiceUnavailable|HTTP Error 5\d\d|execution_error"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"ReadTimeout|Read timed out|socket\.timeout|TimeoutError: (?:timed out|The read operation timed out)|The read operation timed out|APITimeoutError|ServerTimeoutError|504 Gateway Time-?out|DeadlineExceeded|DEADLINE_EXCEEDED|deadline exceeded while"#,
-    ))
+    pattern(r#"ReadTimeout|Read timed out|socket\.timeout|TimeoutError: (?:timed out|The read operation timed out)|The read operation timed out|APITimeoutError|ServerTimeoutError|504 Gateway Time-?out|DeadlineExceeded|DEADLINE_EXCEEDED|deadline exceeded while"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"ConnectionRefusedError|Connection refused|ConnectionResetError|Connection reset by peer|RemoteDisconnected|Name or service not known|Temporary failure in name resolution|getaddrinfo failed|nodename nor servname|No route to host|Network is unreachable|SSLError|CERTIFICATE_VERIFY_FAILED|certificate verify failed|ConnectTimeout|ConnectionError: |NewConnectionError|ClientConnectorError|ClientConnectionError|ServerDisconnectedError|httpx\.(?:ConnectError|ReadError|RemoteProtocolError)|httpcore\.ConnectError|APIConnectionError|socket hang up|ECONNREFUSED|ECONNRESET|ENOTFOUND|Remote end closed connection|IncompleteRead|ChunkedEncodingError|proxy.*(?:refused|unreachable)|502 Bad Gateway"#,
-    ))
+    pattern(r#"ConnectionRefusedError|Connection refused|ConnectionResetError|Connection reset by peer|RemoteDisconnected|Name or service not known|Temporary failure in name resolution|getaddrinfo failed|nodename nor servname|No route to host|Network is unreachable|SSLError|CERTIFICATE_VERIFY_FAILED|certificate verify failed|ConnectTimeout|ConnectionError: |NewConnectionError|ClientConnectorError|ClientConnectionError|ServerDisconnectedError|httpx\.(?:ConnectError|ReadError|RemoteProtocolError)|httpcore\.ConnectError|APIConnectionError|socket hang up|ECONNREFUSED|ECONNRESET|ENOTFOUND|Remote end closed connection|IncompleteRead|ChunkedEncodingError|proxy.*(?:refused|unreachable)|502 Bad Gateway"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

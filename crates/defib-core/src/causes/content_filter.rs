@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"Potential NSFW content was detected|moderation_blocked|content_policy_violation|Your request was rejected (?:as a result of|by) (?:our|the) safety system"#,
-    ))
+    pattern(r#"Potential NSFW content was detected|moderation_blocked|content_policy_violation|Your request was rejected (?:as a result of|by) (?:our|the) safety system"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

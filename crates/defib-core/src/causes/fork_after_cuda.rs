@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"Cannot re-initialize CUDA in forked subprocess|CUDA initialization error.*fork|cudaErrorInitializationError|CUDA error: initialization error"#,
-    ))
+    pattern(r#"Cannot re-initialize CUDA in forked subprocess|CUDA initialization error.*fork|cudaErrorInitializationError|CUDA error: initialization error"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"device-side assert triggered|an illegal memory access was encountered|CUDA error: unspecified launch failure|misaligned address|CUDA_ERROR_ILLEGAL_ADDRESS|CUDA_ERROR_LAUNCH_FAILED|cudaErrorIllegalAddress|cudaErrorLaunchFailure|cudaErrorAssert|CUBLAS_STATUS_EXECUTION_FAILED|CUDNN_STATUS_EXECUTION_FAILED|the launch timed out and was terminated|hipErrorIllegalAddress|Memory access fault by GPU"#,
-    ))
+    pattern(r#"device-side assert triggered|an illegal memory access was encountered|CUDA error: unspecified launch failure|misaligned address|CUDA_ERROR_ILLEGAL_ADDRESS|CUDA_ERROR_LAUNCH_FAILED|cudaErrorIllegalAddress|cudaErrorLaunchFailure|cudaErrorAssert|CUBLAS_STATUS_EXECUTION_FAILED|CUDNN_STATUS_EXECUTION_FAILED|the launch timed out and was terminated|hipErrorIllegalAddress|Memory access fault by GPU"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"NVRM: Xid|GPU has fallen off the bus|uncorrectable ECC error|CUDA_ERROR_ECC_UNCORRECTABLE|CUDA error: (?:uncorrectable|hardware)|Unable to determine the device handle for GPU|GPU is lost|hardware exception|amdgpu.*GPU reset|ring \w+ timeout"#,
-    ))
+    pattern(r#"NVRM: Xid|GPU has fallen off the bus|uncorrectable ECC error|CUDA_ERROR_ECC_UNCORRECTABLE|CUDA error: (?:uncorrectable|hardware)|Unable to determine the device handle for GPU|GPU is lost|hardware exception|amdgpu.*GPU reset|ring \w+ timeout"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"failed assertion [`'].*|MPSNDArray.*(?:> 2\*\*(?:31|32)|product of dimension|Error)|MPSRuntime.*failed|ANE Evaluation Error|LLVM ERROR: Failed to infer result type|total bytes of NDArray > 2\*\*32|Invalid buffer size: |CUDA error: invalid configuration argument|maxTexture\w+ exceed"#,
-    ))
+    pattern(r#"failed assertion [`'].*|MPSNDArray.*(?:> 2\*\*(?:31|32)|product of dimension|Error)|MPSRuntime.*failed|ANE Evaluation Error|LLVM ERROR: Failed to infer result type|total bytes of NDArray > 2\*\*32|Invalid buffer size: |CUDA error: invalid configuration argument|maxTexture\w+ exceed"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

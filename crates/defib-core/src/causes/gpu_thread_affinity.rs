@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"PyCUDA ERROR: .*context|explicit_context_dependent failed|invalid device context|cuCtx\w+ failed: (?:invalid device context|context is destroyed)|no currently active context|SQLite objects created in a thread can only be used in that same thread|EGL_BAD_ACCESS|cannot switch to a different thread|Variable .* was created on a different (?:graph|thread)|is not an element of this graph|must be (?:called|used|created) (?:from|on|in) the (?:same|main|creating|original) thread"#,
-    ))
+    pattern(r#"PyCUDA ERROR: .*context|explicit_context_dependent failed|invalid device context|cuCtx\w+ failed: (?:invalid device context|context is destroyed)|no currently active context|SQLite objects created in a thread can only be used in that same thread|EGL_BAD_ACCESS|cannot switch to a different thread|Variable .* was created on a different (?:graph|thread)|is not an element of this graph|must be (?:called|used|created) (?:from|on|in) the (?:same|main|creating|original) thread"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

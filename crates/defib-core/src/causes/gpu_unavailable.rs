@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"Found no NVIDIA driver|Torch not compiled with CUDA enabled|no CUDA-capable device is detected|No CUDA GPUs are available|CUDA driver version is insufficient|NVIDIA driver on your system is too old|CUDA unknown error|cudaErrorNoDevice|cudaGetDeviceCount\(\)|Torch is not able to use GPU|CUDA error: invalid device ordinal|no kernel image is available for execution|CUDA_ERROR_NO_DEVICE|NVIDIA-SMI has failed|Driver/library version mismatch|Attempting to deserialize object on a CUDA device|CUDAExecutionProvider.* is not (?:in available|enabled)|libcuda\.so\.1: cannot open|HIP error: no ROCm-capable|No HIP GPUs|MPS backend .*not (?:available|built)|PyTorch not compiled with MPS|could not select device driver|Expected one of cpu, cuda"#,
-    ))
+    pattern(r#"Found no NVIDIA driver|Torch not compiled with CUDA enabled|no CUDA-capable device is detected|No CUDA GPUs are available|CUDA driver version is insufficient|NVIDIA driver on your system is too old|CUDA unknown error|cudaErrorNoDevice|cudaGetDeviceCount\(\)|Torch is not able to use GPU|CUDA error: invalid device ordinal|no kernel image is available for execution|CUDA_ERROR_NO_DEVICE|NVIDIA-SMI has failed|Driver/library version mismatch|Attempting to deserialize object on a CUDA device|CUDAExecutionProvider.* is not (?:in available|enabled)|libcuda\.so\.1: cannot open|HIP error: no ROCm-capable|No HIP GPUs|MPS backend .*not (?:available|built)|PyTorch not compiled with MPS|could not select device driver|Expected one of cpu, cuda"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

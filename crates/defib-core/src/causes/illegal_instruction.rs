@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"(?i:illegal instruction)|SIGILL|The TensorFlow library was compiled to use \w+ instructions|This (?:program|CPU) (?:requires|does not support) (?:AVX|SSE|F16C|BMI)\w*|Missing required CPU features|exit code 3221225501|0xC000001D"#,
-    ))
+    pattern(r#"(?i:illegal instruction)|SIGILL|The TensorFlow library was compiled to use \w+ instructions|This (?:program|CPU) (?:requires|does not support) (?:AVX|SSE|F16C|BMI)\w*|Missing required CPU features|exit code 3221225501|0xC000001D"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"SafetensorError|Error while deserializing header|HeaderTooLarge|MetadataIncompleteBuffer|InvalidHeaderDeserialization|PytorchStreamReader failed|failed finding central directory|invalid load key|UnpicklingError|pickle data was truncated|Ran out of input|BadZipFile|File is not a zip file|INVALID_PROTOBUF|Protobuf parsing failed|ModelProto|Failed to load model because protobuf parsing failed|unable to (?:mmap|load) .*gguf|invalid magic|bad magic|unexpected EOF, expected|storage has wrong byte size|file signature not found|Unable to open file \(|corrupt(?:ed)? (?:file|model|checkpoint|weights)|checksum (?:mismatch|does not match|failed)|hash mismatch|cannot identify image file|image file is truncated|unexpected end of (?:file|data)|Not a gzipped file|CRC check failed"#,
-    ))
+    pattern(r#"SafetensorError|Error while deserializing header|HeaderTooLarge|MetadataIncompleteBuffer|InvalidHeaderDeserialization|PytorchStreamReader failed|failed finding central directory|invalid load key|UnpicklingError|pickle data was truncated|Ran out of input|BadZipFile|File is not a zip file|INVALID_PROTOBUF|Protobuf parsing failed|ModelProto|Failed to load model because protobuf parsing failed|unable to (?:mmap|load) .*gguf|invalid magic|bad magic|unexpected EOF, expected|storage has wrong byte size|file signature not found|Unable to open file \(|corrupt(?:ed)? (?:file|model|checkpoint|weights)|checksum (?:mismatch|does not match|failed)|hash mismatch|cannot identify image file|image file is truncated|unexpected end of (?:file|data)|Not a gzipped file|CRC check failed"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"(?i:too many open files|\[Errno 24\]|EMFILE|ENFILE|can't start new thread|Resource temporarily unavailable|\[Errno 11\].*(?:fork|thread)|BlockingIOError: \[Errno 11\]|pthread_create failed|Cannot allocate memory|\[Errno 12\]|\bMemoryError\b|Unable to allocate [\d.]+ [KMGTP]iB|std::bad_alloc|DefaultCPUAllocator: can't allocate memory|not enough memory: you tried to allocate|The paging file is too small|WinError 1455|vm\.max_map_count|fork: retry|inotify watch limit|OpenBLAS blas_thread_init: pthread_create|received \d+ items of ancdata|filename too long|Argument list too long)"#,
-    ))
+    pattern(r#"(?i:too many open files|\[Errno 24\]|EMFILE|ENFILE|can't start new thread|Resource temporarily unavailable|\[Errno 11\].*(?:fork|thread)|BlockingIOError: \[Errno 11\]|pthread_create failed|Cannot allocate memory|\[Errno 12\]|\bMemoryError\b|Unable to allocate [\d.]+ [KMGTP]iB|std::bad_alloc|DefaultCPUAllocator: can't allocate memory|not enough memory: you tried to allocate|The paging file is too small|WinError 1455|vm\.max_map_count|fork: retry|inotify watch limit|OpenBLAS blas_thread_init: pthread_create|received \d+ items of ancdata|filename too long|Argument list too long)"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

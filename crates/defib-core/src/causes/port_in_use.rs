@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"(?i:address already in use|EADDRINUSE|\[Errno 98\]|\[Errno 48\]|WinError 10048|port \d+ is (?:already )?(?:in use|allocated|occupied|taken)|cannot find (?:an )?empty port in range|only one usage of each socket address)"#,
-    ))
+    pattern(r#"(?i:address already in use|EADDRINUSE|\[Errno 98\]|\[Errno 48\]|WinError 10048|port \d+ is (?:already )?(?:in use|allocated|occupied|taken)|cannot find (?:an )?empty port in range|only one usage of each socket address)"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

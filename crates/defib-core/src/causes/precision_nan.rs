@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"A tensor with all NaNs was produced|NansException|invalid value encountered in (?:cast|divide|multiply)|(?i:(?:loss|output|latents?|activations?|logits) (?:is|are|contains?|became) (?:nan|inf)|non-?finite (?:values?|loss|gradients?)|contains (?:nan|inf)|nan or inf|NaN/Inf|FloatingPointError: (?:overflow|invalid value))"#,
-    ))
+    pattern(r#"A tensor with all NaNs was produced|NansException|invalid value encountered in (?:cast|divide|multiply)|(?i:(?:loss|output|latents?|activations?|logits) (?:is|are|contains?|became) (?:nan|inf)|non-?finite (?:values?|loss|gradients?)|contains (?:nan|inf)|nan or inf|NaN/Inf|FloatingPointError: (?:overflow|invalid value))"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

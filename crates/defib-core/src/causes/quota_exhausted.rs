@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"insufficient_quota|exceeded your current quota|billing (?:hard )?limit|Quota exceeded for|quotaExceeded|QuotaExceeded|insufficient (?:credits|balance|funds)|402 Payment Required|out of credits"#,
-    ))
+    pattern(r#"insufficient_quota|exceeded your current quota|billing (?:hard )?limit|Quota exceeded for|quotaExceeded|QuotaExceeded|insufficient (?:credits|balance|funds)|402 Payment Required|out of credits"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

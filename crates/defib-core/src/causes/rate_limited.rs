@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"\b429\b.*(?i:too many|rate|client error)|Too Many Requests|(?i:rate limit (?:exceeded|reached))|RateLimitError(?:.*rate)|ThrottlingException|HTTP Error 42[09]|SlowDown\b"#,
-    ))
+    pattern(r#"\b429\b.*(?i:too many|rate|client error)|Too Many Requests|(?i:rate limit (?:exceeded|reached))|RateLimitError(?:.*rate)|ThrottlingException|HTTP Error 42[09]|SlowDown\b"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

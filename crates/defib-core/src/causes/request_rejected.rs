@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"\b(?:400|404|405|413|415|422)\b (?i:client error|bad request|not found|unprocessable|payload too large|request entity too large|unsupported media)|HTTP Error 4(?:00|04|05|13|15|22)|BadRequestError|UnprocessableEntityError|invalid_prompt|prompt_outputs_failed_validation|value_not_in_list|invalid_request_error|\bNotFoundError: .*(?i:model|endpoint)"#,
-    ))
+    pattern(r#"\b(?:400|404|405|413|415|422)\b (?i:client error|bad request|not found|unprocessable|payload too large|request entity too large|unsupported media)|HTTP Error 4(?:00|04|05|13|15|22)|BadRequestError|UnprocessableEntityError|invalid_prompt|prompt_outputs_failed_validation|value_not_in_list|invalid_request_error|\bNotFoundError: .*(?i:model|endpoint)"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"insufficient shared memory|/dev/shm|unable to (?:open|write|allocate) shared memory|shm_open|Bus error.*shm|out of shared memory|shared memory (?:limit|segment).*(?:exceed|fail|exhaust)|DataLoader worker \(pid[^)]*\) is killed by signal: Bus error|OSError: \[Errno 38\] Function not implemented|unable to mmap \d+ bytes from file </torch"#,
-    ))
+    pattern(r#"insufficient shared memory|/dev/shm|unable to (?:open|write|allocate) shared memory|shm_open|Bus error.*shm|out of shared memory|shared memory (?:limit|segment).*(?:exceed|fail|exhaust)|DataLoader worker \(pid[^)]*\) is killed by signal: Bus error|OSError: \[Errno 38\] Function not implemented|unable to mmap \d+ bytes from file </torch"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

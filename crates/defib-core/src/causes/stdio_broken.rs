@@ -19,9 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"BrokenPipeError: |OSError: \[Errno (?:5|9|22|32)\] (?:Input/output error|Bad file descriptor|Invalid argument|Broken pipe)|ValueError: (?:I/O operation on closed file|underlying buffer has been detached)|AttributeError: 'NoneType' object has no attribute '(?:write|flush|isatty|fileno|encoding|buffer)'|lost sys\.(?:stdout|stderr)|UnicodeEncodeError: '(?:ascii|charmap|gbk|cp\d+|latin-1)' codec"#,
-    ))
+    pattern(r#"BrokenPipeError: |OSError: \[Errno (?:5|9|22|32)\] (?:Input/output error|Bad file descriptor|Invalid argument|Broken pipe)|ValueError: (?:I/O operation on closed file|underlying buffer has been detached)|AttributeError: 'NoneType' object has no attribute '(?:write|flush|isatty|fileno|encoding|buffer)'|lost sys\.(?:stdout|stderr)|UnicodeEncodeError: '(?:ascii|charmap|gbk|cp\d+|latin-1)' codec"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

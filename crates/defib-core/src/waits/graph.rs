@@ -431,7 +431,8 @@ impl<'a> Graph<'a> {
         const LONG_S: f64 = 600.0;
         let node = &self.nodes[id];
         let long = matches!(node.limit, Limit::Bounded { total_s: Some(total), .. } if total >= LONG_S);
-        !(long && node.purpose == Purpose::Sleep) && !node.rests()
+        let sleeps_long = long && node.purpose == Purpose::Sleep;
+        !node.rests() && !sleeps_long
     }
 
     /// The socket was accepted by a server of the tree: its local address is one that listens.

@@ -30,6 +30,8 @@ pub enum Happening {
     Interrupt,
     /// Ctrl+Z was typed at the terminal.
     Suspend,
+    /// The tree's memory has been read: proportional set size, bytes.
+    Weighed(u64),
     /// There is no GPU, or it cannot be asked: why.
     NoGpu(String),
 }
@@ -94,6 +96,28 @@ pub(super) fn sampler(root: i32, every: Duration, clock: Clock, out: Sender<Happ
         }
     });
     stop
+}
+
+/// Reads the proportional set size of these processes now. In a thread of its own:
+/// a hung mapping of one of them must not hold up the session.
+pub(super) fn weigh(pids: Vec<i32>, out: Sender<Happening>) {
+    thread::spawn(move || {
+        let total = pids.into_iter().filter_map(proportional_bytes).sum();
+        let _ = out.send(Happening::Weighed(total));
+    });
+}
+
+/// `Pss:` of `/proc/PID/smaps_rollup`, else resident pages of `statm`.
+fn proportional_bytes(pid: i32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let kib =
+        rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let resident = || {
+        let pages =
+            std::fs::read_to_string(format!("/proc/{pid}/statm")).ok()?.split(' ').nth(1)?.parse::<u64>().ok()?;
+        Some(pages * rustix::param::page_size() as u64)
+    };
+    kib.map(|kib| kib << 10).or_else(resident)
 }
 
 /// Takes one look in a disposable child.

@@ -42,7 +42,10 @@ pub enum Advice {
     /// Nothing.
     Wait,
     /// Take a look.
-    Look,
+    Look {
+        /// With Python stacks: dear in a large tree.
+        stacks: bool,
+    },
     /// It is stuck: patience is over.
     Stalled {
         /// Seconds without movement.
@@ -69,6 +72,7 @@ pub struct Patience {
     /// What the looks say, judged once for each new one: the graph of a large tree costs.
     verdict: Option<Verdict>,
     looking: bool,
+    with_stacks: bool,
     next_share: usize,
     next_quiet_look: f64,
     routine: usize,
@@ -91,6 +95,7 @@ impl Patience {
             looks: Vec::new(),
             verdict: None,
             looking: false,
+            with_stacks: false,
             next_share: 0,
             next_quiet_look: 0.0,
             routine: 0,
@@ -164,7 +169,15 @@ impl Patience {
     pub fn looked(&mut self, look: Look) {
         self.looking = false;
         self.looks.push(look);
-        self.verdict = self.judge_looks();
+        // Without stacks a look tells what moved, not what it means.
+        if self.with_stacks {
+            self.verdict = self.judge_looks();
+        }
+    }
+
+    /// The next look was not asked for by [`Patience::advise`]; it has stacks.
+    pub fn expect_stacks(&mut self) {
+        self.with_stacks = true;
     }
 
     /// A look failed or was dropped.
@@ -181,11 +194,10 @@ impl Patience {
         if let Some(advice) = self.judge(quiet) {
             return advice;
         }
-        if self.look_is_due(now_s, quiet) {
-            self.looking = true;
-            return Advice::Look;
-        }
-        Advice::Wait
+        let Some(stacks) = self.due_look(now_s, quiet) else { return Advice::Wait };
+        self.looking = true;
+        self.with_stacks = stacks;
+        Advice::Look { stacks }
     }
 
     /// When [`Patience::advise`] has something new to say, at the latest.
@@ -199,30 +211,38 @@ impl Patience {
         times.into_iter().flatten().filter(|&time| time > now_s).fold(now_s + 1.0, f64::min)
     }
 
-    fn look_is_due(&mut self, now_s: f64, quiet: f64) -> bool {
+    /// Is a look due, and with stacks? In a large tree only the last look of the
+    /// patience reads them, and further ones come more seldom.
+    fn due_look(&mut self, now_s: f64, quiet: f64) -> Option<bool> {
         let patience = self.first_patience();
+        let small = self.is_small();
         if let Some(share) = SHARES.get(self.next_share) {
             if quiet >= share * patience {
                 self.next_share += 1;
-                self.next_quiet_look = quiet + patience.clamp(1.0, 30.0);
-                return true;
+                let wait = patience.clamp(1.0, 30.0) * if small { 1.0 } else { 2.0 };
+                self.next_quiet_look = quiet + wait;
+                return Some(small || self.next_share == SHARES.len());
             }
         } else if quiet >= self.next_quiet_look {
             // It waits within its rights, or patience is longer: seldom, but go on looking.
-            self.next_quiet_look = quiet * 1.5;
-            return true;
+            self.next_quiet_look = quiet * if small { 1.5 } else { 3.0 };
+            return Some(true);
         }
         if self.limits.first().is_some_and(|&time| now_s >= time) {
             self.limits.remove(0);
-            return true;
+            return Some(true);
         }
-        self.routine_look(now_s)
+        self.routine_look(now_s).then_some(true)
+    }
+
+    fn is_small(&self) -> bool {
+        self.last.as_ref().is_none_or(|vitals| vitals.processes <= SMALL_TREE)
     }
 
     fn routine_look(&mut self, now_s: f64) -> bool {
         let due = ROUTINE.get(self.routine).is_some_and(|&time| now_s >= time);
         self.routine += usize::from(due);
-        due && self.last.as_ref().is_some_and(|vitals| vitals.processes <= SMALL_TREE)
+        due && self.last.is_some() && self.is_small()
     }
 
     /// Judges the looks of the quiet time.
@@ -293,7 +313,7 @@ mod tests {
         for tenth in 0..120 {
             let now = f64::from(tenth) / 10.0;
             patience.sampled(&vitals(now, 0.0, 0));
-            if patience.advise(now) == Advice::Look {
+            if matches!(patience.advise(now), Advice::Look { .. }) {
                 asked.push(now);
                 patience.look_lost();
             }
@@ -320,7 +340,8 @@ mod tests {
                 let advice = patience.advise(now.at_s);
                 let ends = matches!(advice, Advice::Stalled { .. });
                 prop_assert!(!ends);
-                if advice == Advice::Look {
+                if matches!(advice, Advice::Look { .. }) {
+                    patience.expect_stacks();
                     patience.looked(Look { at_s: now.at_s, root: 1, ..Look::default() });
                 }
             }

@@ -214,6 +214,7 @@ struct Session<'a> {
     last_heartbeat_s: f64,
     interrupted: Option<Instant>,
     ending: Option<Ending>,
+    weighing: bool,
     exited: bool,
     /// The end of the tree was told.
     over: bool,
@@ -249,6 +250,7 @@ impl<'a> Session<'a> {
             last_heartbeat_s: 0.0,
             interrupted: None,
             ending: None,
+            weighing: false,
             exited: false,
             over: false,
             lost_at: None,
@@ -282,7 +284,10 @@ impl<'a> Session<'a> {
                 self.ask_patience(happenings);
             }
             if self.shim_is_lost() {
-                self.write(Event::Trouble { text: "the shim did not do what it was told; it was ended, and the tree by the supervisor".to_owned() });
+                self.write(Event::Trouble {
+                    text: "the shim did not do what it was told; it was ended, and the tree by the supervisor"
+                        .to_owned(),
+                });
                 break;
             }
         }
@@ -306,6 +311,7 @@ impl<'a> Session<'a> {
             Happening::Signal(received) => self.signal(received, happenings),
             Happening::Sampled(sample) => self.sampled(*sample),
             Happening::Looked(look) => self.looked(*look),
+            Happening::Weighed(bytes) => self.weighed(bytes),
             Happening::Interrupt => {
                 let sender = SignalSender { pid: 0, uid: 0, command: None };
                 self.write(Event::Signal { signal: SIGINT, sender: Some(sender), forwarded: true });
@@ -376,12 +382,22 @@ impl<'a> Session<'a> {
         if let Some(patience) = &mut self.patience {
             patience.sampled(&vitals);
         }
-        let used = vitals.pss_bytes.unwrap_or(vitals.rss_bytes);
+        let resident = vitals.rss_bytes;
         self.write(Event::Sample { vitals });
-        if let Some(limit) =
-            self.plan.limits.memory.filter(|&limit| used > limit && self.ending.is_none() && !self.exited)
-        {
-            self.end(Ending::OverMemory { limit_bytes: limit, used_bytes: used }, None);
+        // Shared pages count once for every process in the resident size, so it
+        // only tells when to weigh exactly.
+        if self.plan.limits.memory.is_some_and(|limit| resident > limit) && !self.weighing {
+            self.weighing = true;
+            let pids = sample.processes.iter().map(|process| process.pid).collect();
+            feeds::weigh(pids, self.sender.clone());
+        }
+    }
+
+    fn weighed(&mut self, used_bytes: u64) {
+        self.weighing = false;
+        let over = self.plan.limits.memory.filter(|&limit| used_bytes > limit);
+        if let Some(limit_bytes) = over.filter(|_| self.ending.is_none() && !self.exited) {
+            self.end(Ending::OverMemory { limit_bytes, used_bytes }, None);
         }
     }
 
@@ -434,7 +450,10 @@ impl<'a> Session<'a> {
         let Some(patience) = &mut self.patience else { return };
         match patience.advise(now) {
             Advice::Wait => {}
-            Advice::Look => feeds::look(self.plan.exe.clone(), self.request(false), LOOK_WITHIN, self.sender.clone()),
+            Advice::Look { stacks } => {
+                let request = LookRequest { python: stacks, ..self.request(false) };
+                feeds::look(self.plan.exe.clone(), request, LOOK_WITHIN, self.sender.clone());
+            }
             Advice::Stalled { quiet_s } => self.stalled(quiet_s, happenings),
             Advice::Explain { .. } | Advice::PartStuck => self.explain(),
         }
@@ -462,6 +481,9 @@ impl<'a> Session<'a> {
             }
         }
         if !look.processes.is_empty() {
+            if let Some(patience) = &mut self.patience {
+                patience.expect_stacks();
+            }
             self.looked(look);
         }
     }
@@ -591,6 +613,10 @@ impl<'a> Session<'a> {
             self.shim.sweep_after_loss(&[]);
         }
         self.raw = None;
+        // What the last second brought.
+        if let Some(progress) = self.progress.read(self.folder, self.output.values().sum()) {
+            self.write(progress);
+        }
         let read = |folder: &Path| {
             defib_process::read_journal(folder)
                 .map_err(|source| SessionError::Journal { folder: folder.to_owned(), source })

@@ -43,13 +43,7 @@ pub(crate) fn read(
         };
         let access = access(info);
         let mut target = target(&link, info, &format!("/proc/{pid}/fd/{fd}"));
-        if let Target::Pipe {
-            inode,
-            queued,
-            capacity,
-            ..
-        } = &mut target
-        {
+        if let Target::Pipe { inode, queued, capacity, .. } = &mut target {
             (*queued, *capacity) = fill(pid, fd, *inode, access, &mut process, fills);
         }
         found.push(Descriptor { fd, access, target });
@@ -62,9 +56,7 @@ pub(crate) fn read(
 
 fn access(info: &[u8]) -> Access {
     let flags = parse::field(info, "flags").and_then(|text| std::str::from_utf8(text).ok());
-    let flags = flags
-        .and_then(|text| i32::from_str_radix(text, 8).ok())
-        .unwrap_or(0);
+    let flags = flags.and_then(|text| i32::from_str_radix(text, 8).ok()).unwrap_or(0);
     match flags & libc::O_ACCMODE {
         libc::O_RDONLY => Access::Read,
         libc::O_WRONLY => Access::Write,
@@ -74,38 +66,23 @@ fn access(info: &[u8]) -> Access {
 
 fn target(link: &str, info: &[u8], path_here: &str) -> Target {
     if let Some(inode) = parse::link_inode(link, "pipe") {
-        return Target::Pipe {
-            inode,
-            path: None,
-            queued: None,
-            capacity: None,
-        };
+        return Target::Pipe { inode, path: None, queued: None, capacity: None };
     }
     if let Some(inode) = parse::link_inode(link, "socket") {
-        return Target::Socket {
-            inode,
-            socket: None,
-        };
+        return Target::Socket { inode, socket: None };
     }
     if let Some(name) = link.strip_prefix("anon_inode:") {
-        let name = name
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let name = name.trim_start_matches('[').trim_end_matches(']').to_owned();
         return match name.as_str() {
             "eventpoll" => {
                 let watched = parse::epoll_watched(info).into_iter().map(|(fd, _)| fd);
-                Target::Epoll {
-                    watched: watched.collect(),
-                }
+                Target::Epoll { watched: watched.collect() }
             }
             _ => Target::Anonymous { name },
         };
     }
     if !link.starts_with('/') {
-        return Target::Other {
-            link: link.to_owned(),
-        };
+        return Target::Other { link: link.to_owned() };
     }
     path_target(link, info, path_here)
 }
@@ -114,13 +91,11 @@ fn path_target(link: &str, info: &[u8], path_here: &str) -> Target {
     if link == "/dev/null" {
         return Target::Null;
     }
-    let terminal = link.strip_prefix("/dev/").is_some_and(|name| {
-        name.starts_with("pts/") || name.starts_with("tty") || name == "console" || name == "ptmx"
-    });
+    let terminal = link
+        .strip_prefix("/dev/")
+        .is_some_and(|name| name.starts_with("pts/") || name.starts_with("tty") || name == "console" || name == "ptmx");
     if terminal {
-        return Target::Terminal {
-            path: link.to_owned(),
-        };
+        return Target::Terminal { path: link.to_owned() };
     }
     let number = |key: &str| parse::field_number(info, key);
     match sys::file_type(path_here) {
@@ -130,19 +105,13 @@ fn path_target(link: &str, info: &[u8], path_here: &str) -> Target {
             queued: None,
             capacity: None,
         },
-        Some(libc::S_IFCHR | libc::S_IFBLK) => Target::Device {
-            path: link.to_owned(),
-        },
+        Some(libc::S_IFCHR | libc::S_IFBLK) => Target::Device { path: link.to_owned() },
         _ => {
             let (path, deleted) = match link.strip_suffix(" (deleted)") {
                 Some(path) => (path, true),
                 None => (link, false),
             };
-            Target::File {
-                path: path.to_owned(),
-                position: number("pos").unwrap_or(0),
-                deleted,
-            }
+            Target::File { path: path.to_owned(), position: number("pos").unwrap_or(0), deleted }
         }
     }
 }
@@ -159,10 +128,7 @@ fn fill(
         return *known;
     }
     let process = process.get_or_insert_with(|| sys::pidfd_open(pid));
-    let copy = process
-        .as_ref()
-        .ok()
-        .and_then(|process| sys::pidfd_getfd(process, fd).ok());
+    let copy = process.as_ref().ok().and_then(|process| sys::pidfd_getfd(process, fd).ok());
     let pipe = copy.or_else(|| access.reads().then(|| reopened(pid, fd)).flatten());
     let Some(pipe) = pipe else {
         return (None, None);
@@ -175,10 +141,6 @@ fn fill(
 /// A second read end of a pipe that has one, without waiting for a writer.
 fn reopened(pid: i32, fd: i32) -> Option<OwnedFd> {
     let path = format!("/proc/{pid}/fd/{fd}");
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .ok()?;
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path).ok()?;
     Some(file.into())
 }

@@ -124,16 +124,9 @@ pub(crate) fn python_pids(look: &Look) -> Vec<i32> {
     let alive = |process: &&Process| {
         (process.in_tree || (whole_tree && related(process)))
             && process.python.is_some()
-            && !matches!(
-                process.threads.first().map(|thread| &thread.wait),
-                None | Some(Wait::Dead)
-            )
+            && !matches!(process.threads.first().map(|thread| &thread.wait), None | Some(Wait::Dead))
     };
-    look.processes
-        .iter()
-        .filter(alive)
-        .map(|process| process.pid)
-        .collect()
+    look.processes.iter().filter(alive).map(|process| process.pid).collect()
 }
 
 /// Puts the stacks of one process where they belong.
@@ -141,11 +134,7 @@ pub(crate) fn merge_python(look: &mut Look, read: PythonRead) {
     if let Some(denied) = read.denied {
         look.denied.push(denied);
     }
-    let Some(process) = look
-        .processes
-        .iter_mut()
-        .find(|process| process.pid == read.pid)
-    else {
+    let Some(process) = look.processes.iter_mut().find(|process| process.pid == read.pid) else {
         return;
     };
     if read.version.is_some() {
@@ -175,10 +164,7 @@ pub(crate) fn basics(request: &LookRequest, step: &mut dyn FnMut(Step<'_>)) -> L
         if !careful {
             Fault::act(request.fault.as_ref(), pid, false);
         }
-        let how = How {
-            in_tree: true,
-            careful,
-        };
+        let how = How { in_tree: true, careful };
         if let Some(seen) = process::read(pid, how, None, &mut fills) {
             step(Step::Process(&seen.process));
             images.insert(pid, seen.image);
@@ -216,37 +202,24 @@ fn keep(look: &mut Look, seen: Seen) {
 
 /// A process with its parent's image never executed another. Where the parent
 /// has ended, an older relative with the same image tells as much.
-fn mark_forks(
-    processes: &mut [Process],
-    images: &HashMap<i32, crate::parse::Image>,
-    request: &LookRequest,
-) {
-    let ages: Vec<(i32, u64)> = processes
-        .iter()
-        .map(|process| (process.pid, process.start_ticks))
-        .collect();
+fn mark_forks(processes: &mut [Process], images: &HashMap<i32, crate::parse::Image>, request: &LookRequest) {
+    let ages: Vec<(i32, u64)> = processes.iter().map(|process| (process.pid, process.start_ticks)).collect();
     for process in processes {
         let Some(own) = images.get(&process.pid) else {
             continue;
         };
         let age = (process.start_ticks, process.pid);
-        let from = ages.iter().filter(|(pid, ticks)| {
-            *pid == process.ppid || (*pid != process.pid && (*ticks, *pid) < age)
-        });
+        let from =
+            ages.iter().filter(|(pid, ticks)| *pid == process.ppid || (*pid != process.pid && (*ticks, *pid) < age));
         process.forked_without_exec = from.into_iter().any(|(pid, _)| {
             let careful = request.careful.contains(pid) || request.careful.contains(&process.pid);
-            images.get(pid).is_some_and(|image| {
-                process::same_image((process.pid, *own), (*pid, *image), careful)
-            })
+            images.get(pid).is_some_and(|image| process::same_image((process.pid, *own), (*pid, *image), careful))
         });
     }
 }
 
 fn socket_inodes(look: &Look) -> HashSet<u64> {
-    let descriptors = look
-        .processes
-        .iter()
-        .flat_map(|process| &process.descriptors);
+    let descriptors = look.processes.iter().flat_map(|process| &process.descriptors);
     descriptors
         .filter_map(|descriptor| match descriptor.target {
             Target::Socket { inode, .. } => Some(inode),
@@ -257,28 +230,17 @@ fn socket_inodes(look: &Look) -> HashSet<u64> {
 
 fn join_sockets(look: &mut Look, request: &LookRequest) {
     let wanted = socket_inodes(look);
-    let first = look
-        .processes
-        .first()
-        .map_or(request.root, |process| process.pid);
+    let first = look.processes.first().map_or(request.root, |process| process.pid);
     let table = SocketTable::read(first, &wanted);
     fill_sockets(&mut look.processes, &table);
     let holders = holders_in(&look.processes);
     for_each_peer(&mut look.processes, |inode, pids| {
-        pids.extend(
-            holders
-                .get(&format!("socket:[{inode}]"))
-                .into_iter()
-                .flatten(),
-        );
+        pids.extend(holders.get(&format!("socket:[{inode}]")).into_iter().flatten());
     });
 }
 
 fn fill_sockets(processes: &mut [Process], table: &SocketTable) {
-    for descriptor in processes
-        .iter_mut()
-        .flat_map(|process| &mut process.descriptors)
-    {
+    for descriptor in processes.iter_mut().flat_map(|process| &mut process.descriptors) {
         if let Target::Socket { inode, socket } = &mut descriptor.target {
             *socket = table.get(*inode).cloned();
         }
@@ -286,14 +248,8 @@ fn fill_sockets(processes: &mut [Process], table: &SocketTable) {
 }
 
 fn for_each_peer(processes: &mut [Process], mut each: impl FnMut(u64, &mut Vec<i32>)) {
-    for descriptor in processes
-        .iter_mut()
-        .flat_map(|process| &mut process.descriptors)
-    {
-        if let Target::Socket {
-            socket: Some(socket),
-            ..
-        } = &mut descriptor.target
+    for descriptor in processes.iter_mut().flat_map(|process| &mut process.descriptors) {
+        if let Target::Socket { socket: Some(socket), .. } = &mut descriptor.target
             && let Some(peer) = &mut socket.peer
         {
             each(peer.inode, &mut peer.pids);
@@ -306,9 +262,7 @@ fn for_each_peer(processes: &mut [Process], mut each: impl FnMut(u64, &mut Vec<i
 /// The link text by which an end of this descriptor is found in other processes.
 fn link_of(descriptor: &Descriptor) -> Option<String> {
     match &descriptor.target {
-        Target::Pipe {
-            path: Some(path), ..
-        } => Some(path.clone()),
+        Target::Pipe { path: Some(path), .. } => Some(path.clone()),
         Target::Pipe { inode, .. } => Some(format!("pipe:[{inode}]")),
         Target::Socket { inode, .. } => Some(format!("socket:[{inode}]")),
         _ => None,
@@ -327,20 +281,13 @@ fn holders_in(processes: &[Process]) -> HashMap<String, Vec<i32>> {
 
 /// Links whose holders outside the tree matter: all pipes, and peers of sockets.
 fn wanted_links(look: &Look) -> HashSet<String> {
-    let descriptors = look
-        .processes
-        .iter()
-        .flat_map(|process| &process.descriptors);
+    let descriptors = look.processes.iter().flat_map(|process| &process.descriptors);
     descriptors
         .filter_map(|descriptor| match &descriptor.target {
             Target::Pipe { .. } => link_of(descriptor),
-            Target::Socket {
-                socket: Some(socket),
-                ..
-            } => socket
-                .peer
-                .as_ref()
-                .map(|peer| format!("socket:[{}]", peer.inode)),
+            Target::Socket { socket: Some(socket), .. } => {
+                socket.peer.as_ref().map(|peer| format!("socket:[{}]", peer.inode))
+            }
             _ => None,
         })
         .collect()
@@ -351,13 +298,7 @@ fn add_others(look: &mut Look, request: &LookRequest, fills: &mut descriptors::F
     let found = holders::scan(&wanted, Instant::now() + OTHERS_WITHIN);
     let inside: HashSet<i32> = look.processes.iter().map(|process| process.pid).collect();
     for_each_peer(&mut look.processes, |inode, pids| {
-        pids.extend(
-            found
-                .by_link
-                .get(&format!("socket:[{inode}]"))
-                .into_iter()
-                .flatten(),
-        );
+        pids.extend(found.by_link.get(&format!("socket:[{inode}]")).into_iter().flatten());
     });
     note_unseen(look, request, &found, &wanted);
     let mut outside: Vec<i32> = found.by_link.into_values().flatten().collect();
@@ -366,10 +307,7 @@ fn add_others(look: &mut Look, request: &LookRequest, fills: &mut descriptors::F
     outside.retain(|pid| !inside.contains(pid) && !crate::probe::is_this(*pid));
     let shared = |link: &str| wanted.contains(link);
     for pid in outside.into_iter().take(MOST_OTHERS) {
-        let how = How {
-            in_tree: false,
-            careful: request.careful.contains(&pid),
-        };
+        let how = How { in_tree: false, careful: request.careful.contains(&pid) };
         let all = std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
         let limit = (all > MOST_FOREIGN_DESCRIPTORS).then_some(&shared as &dyn Fn(&str) -> bool);
         if let Some(seen) = process::read(pid, how, limit, fills) {
@@ -384,47 +322,23 @@ fn add_others(look: &mut Look, request: &LookRequest, fills: &mut descriptors::F
 }
 
 /// Says when an other end may exist that could not be seen.
-fn note_unseen(
-    look: &mut Look,
-    request: &LookRequest,
-    found: &holders::Holders,
-    wanted: &HashSet<String>,
-) {
-    let lonely = wanted
-        .iter()
-        .any(|link| found.by_link.get(link).is_none_or(|pids| pids.len() < 2));
+fn note_unseen(look: &mut Look, request: &LookRequest, found: &holders::Holders, wanted: &HashSet<String>) {
+    let lonely = wanted.iter().any(|link| found.by_link.get(link).is_none_or(|pids| pids.len() < 2));
     if found.cut_short {
         let why = format!("not all processes could be searched within {OTHERS_WITHIN:?}");
-        look.denied.push(Denied {
-            pid: request.root,
-            what: "other ends".to_owned(),
-            why,
-            command: None,
-        });
+        look.denied.push(Denied { pid: request.root, what: "other ends".to_owned(), why, command: None });
     } else if lonely && found.unreadable > 0 {
         let refused = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
         let mut denied = process::denial(request.root, "other ends", &refused);
-        denied.why = format!(
-            "{} processes of other users may hold them",
-            found.unreadable
-        );
+        denied.why = format!("{} processes of other users may hold them", found.unreadable);
         look.denied.push(denied);
     }
 }
 
 /// Gives every descriptor of a pipe the fill that was asked through one of them.
 fn share_fills(look: &mut Look, fills: &descriptors::Fills) {
-    for descriptor in look
-        .processes
-        .iter_mut()
-        .flat_map(|process| &mut process.descriptors)
-    {
-        if let Target::Pipe {
-            inode,
-            queued,
-            capacity,
-            ..
-        } = &mut descriptor.target
+    for descriptor in look.processes.iter_mut().flat_map(|process| &mut process.descriptors) {
+        if let Target::Pipe { inode, queued, capacity, .. } = &mut descriptor.target
             && let Some(fill) = fills.get(inode)
         {
             (*queued, *capacity) = *fill;

@@ -35,12 +35,7 @@ pub(crate) struct Seen {
 }
 
 /// Reads one process; `None` where it is gone.
-pub(crate) fn read(
-    pid: i32,
-    how: How,
-    wanted: Option<&dyn Fn(&str) -> bool>,
-    fills: &mut Fills,
-) -> Option<Seen> {
+pub(crate) fn read(pid: i32, how: How, wanted: Option<&dyn Fn(&str) -> bool>, fills: &mut Fills) -> Option<Seen> {
     let mut reader = Reader::default();
     let stat = parse::stat(reader.process(pid, "stat").ok()?)?;
     let mut process = identity(pid, &stat, how, &mut reader);
@@ -54,11 +49,7 @@ pub(crate) fn read(
         Err(_) if stat.state == b'Z' => {}
         Err(error) => denied.push(denial(pid, "descriptors", &error)),
     }
-    Some(Seen {
-        process,
-        image: stat.image,
-        denied,
-    })
+    Some(Seen { process, image: stat.image, denied })
 }
 
 /// A refusal in words, with the command that would lift it.
@@ -74,13 +65,8 @@ pub(crate) fn denial(pid: i32, what: &str, error: &std::io::Error) -> Denied {
 }
 
 fn identity(pid: i32, stat: &Stat, how: How, reader: &mut Reader) -> Process {
-    let status = reader
-        .process(pid, "status")
-        .map(<[u8]>::to_vec)
-        .unwrap_or_default();
-    let caught = parse::field(&status, "SigCgt")
-        .and_then(parse::hexadecimal)
-        .unwrap_or(0);
+    let status = reader.process(pid, "status").map(<[u8]>::to_vec).unwrap_or_default();
+    let caught = parse::field(&status, "SigCgt").and_then(parse::hexadecimal).unwrap_or(0);
     let catches = |signal: i32| caught >> (signal - 1) & 1 == 1;
     let io = reader.process(pid, "io").ok().and_then(parse::io);
     let executable = files::link(&format!("/proc/{pid}/exe")).ok();
@@ -106,9 +92,7 @@ fn identity(pid: i32, stat: &Stat, how: How, reader: &mut Reader) -> Process {
         catches_sigint: catches(libc::SIGINT),
         forked_without_exec: false,
         unbuffered: None,
-        tracer: parse::field(&status, "TracerPid")
-            .and_then(parse::signed)
-            .filter(|pid| *pid > 0),
+        tracer: parse::field(&status, "TracerPid").and_then(parse::signed).filter(|pid| *pid > 0),
     };
     if !how.careful {
         memory_facts(&mut process, reader);
@@ -119,18 +103,15 @@ fn identity(pid: i32, stat: &Stat, how: How, reader: &mut Reader) -> Process {
 /// What lies in the process's memory (and so takes its memory lock).
 fn memory_facts(process: &mut Process, reader: &mut Reader) {
     let pid = process.pid;
-    process.command = reader
-        .process(pid, "cmdline")
-        .map(parse::strings)
-        .unwrap_or_default();
+    process.command = reader.process(pid, "cmdline").map(parse::strings).unwrap_or_default();
     let by_option = process.python.is_some() && has_unbuffered_option(&process.command);
     process.unbuffered = match reader.process(pid, "environ") {
         _ if by_option => Some(true),
-        Ok(environment) => Some(environment.split(|byte| *byte == 0).any(|variable| {
-            variable
-                .strip_prefix(b"PYTHONUNBUFFERED=")
-                .is_some_and(|value| !value.is_empty())
-        })),
+        Ok(environment) => Some(
+            environment
+                .split(|byte| *byte == 0)
+                .any(|variable| variable.strip_prefix(b"PYTHONUNBUFFERED=").is_some_and(|value| !value.is_empty())),
+        ),
         Err(_) => None,
     };
     if process.python.is_none() && process.in_tree {
@@ -141,18 +122,11 @@ fn memory_facts(process: &mut Process, reader: &mut Reader) {
 
 /// `-u` among the interpreter's own options, also joined with others (`-Bu`).
 fn has_unbuffered_option(command: &[String]) -> bool {
-    let options = command
-        .iter()
-        .skip(1)
-        .map_while(|word| word.strip_prefix('-'));
-    options
-        .take_while(|word| !word.starts_with('-'))
-        .any(|word| {
-            // What follows these letters is their argument.
-            word.chars()
-                .take_while(|letter| !"cmWX".contains(*letter))
-                .any(|letter| letter == 'u')
-        })
+    let options = command.iter().skip(1).map_while(|word| word.strip_prefix('-'));
+    options.take_while(|word| !word.starts_with('-')).any(|word| {
+        // What follows these letters is their argument.
+        word.chars().take_while(|letter| !"cmWX".contains(*letter)).any(|letter| letter == 'u')
+    })
 }
 
 fn threads(process: &mut Process, around: &Around, reader: &mut Reader) -> std::io::Result<()> {
@@ -166,17 +140,9 @@ fn threads(process: &mut Process, around: &Around, reader: &mut Reader) -> std::
         let Some(stat) = reader.thread(pid, tid, "stat").ok().and_then(parse::stat) else {
             continue;
         };
-        let switches = reader
-            .thread(pid, tid, "status")
-            .map(parse::switches)
-            .unwrap_or(0);
-        let wchan = reader
-            .thread(pid, tid, "wchan")
-            .ok()
-            .map(String::from_utf8_lossy);
-        let wchan = wchan
-            .map(String::from)
-            .filter(|name| !name.is_empty() && name != "0");
+        let switches = reader.thread(pid, tid, "status").map(parse::switches).unwrap_or(0);
+        let wchan = reader.thread(pid, tid, "wchan").ok().map(String::from_utf8_lossy);
+        let wchan = wchan.map(String::from).filter(|name| !name.is_empty() && name != "0");
         let state = parse::state(stat.state);
         let call = reader.thread(pid, tid, "syscall").map(parse::call);
         let call = call.unwrap_or_else(|error| {
@@ -209,18 +175,11 @@ struct Around {
 
 impl Around {
     fn new(pid: i32, careful: bool) -> Self {
-        Self {
-            pid,
-            careful,
-            threads: OnceCell::new(),
-        }
+        Self { pid, careful, threads: OnceCell::new() }
     }
 
     fn of<'a>(&'a self, wchan: Option<&'a str>) -> AroundThread<'a> {
-        AroundThread {
-            process: self,
-            wchan,
-        }
+        AroundThread { process: self, wchan }
     }
 }
 
@@ -231,29 +190,21 @@ struct AroundThread<'a> {
 
 impl Surroundings for AroundThread<'_> {
     fn read(&self, address: u64, buffer: &mut [u8]) -> bool {
-        !self.process.careful
-            && sys::read_remote(self.process.pid, address, buffer).is_ok_and(|n| n == buffer.len())
+        !self.process.careful && sys::read_remote(self.process.pid, address, buffer).is_ok_and(|n| n == buffer.len())
     }
 
     fn is_socket(&self, fd: i32) -> bool {
-        files::link(&format!("/proc/{}/fd/{fd}", self.process.pid))
-            .is_ok_and(|link| link.starts_with("socket:"))
+        files::link(&format!("/proc/{}/fd/{fd}", self.process.pid)).is_ok_and(|link| link.starts_with("socket:"))
     }
 
     fn watched(&self, epoll: i32) -> Vec<(i32, u32)> {
         let mut reader = Reader::default();
         let name = format!("fdinfo/{epoll}");
-        reader
-            .process(self.process.pid, &name)
-            .map(parse::epoll_watched)
-            .unwrap_or_default()
+        reader.process(self.process.pid, &name).map(parse::epoll_watched).unwrap_or_default()
     }
 
     fn thread(&self, tid: u32) -> Option<i32> {
-        let threads = self
-            .process
-            .threads
-            .get_or_init(|| thread_ids(self.process.pid));
+        let threads = self.process.threads.get_or_init(|| thread_ids(self.process.pid));
         threads.get(&tid).copied()
     }
 
@@ -278,9 +229,7 @@ pub(crate) fn thread_ids(pid: i32) -> HashMap<u32, i32> {
     };
     let namespaced = inner(pid).is_some_and(|own| own != pid as u32);
     let tids = files::numbers(&format!("/proc/{pid}/task")).unwrap_or_default();
-    tids.into_iter()
-        .filter_map(|tid| Some((if namespaced { inner(tid)? } else { tid as u32 }, tid)))
-        .collect()
+    tids.into_iter().filter_map(|tid| Some((if namespaced { inner(tid)? } else { tid as u32 }, tid))).collect()
 }
 
 /// True where the two have the same program image: the kernel draws its stack
@@ -317,9 +266,7 @@ mod tests {
 
     #[test]
     fn only_the_interpreters_own_option_counts() {
-        let has = |line: &str| {
-            has_unbuffered_option(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
-        };
+        let has = |line: &str| has_unbuffered_option(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert!(has("python -u a.py") && has("python -Bu a.py") && has("python -B -u a.py"));
         assert!(!has("python a.py -u") && !has("python -munittest") && !has("python -m u"));
         assert!(!has("python --useless") && !has("python"));

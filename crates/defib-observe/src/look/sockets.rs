@@ -46,10 +46,8 @@ impl SocketTable {
     }
 
     fn add_internet(&mut self, protocol: &str, found: &[InternetSocket]) {
-        let by_ends: HashMap<Ends, u64> = found
-            .iter()
-            .map(|socket| ((socket.local, socket.remote), socket.inode))
-            .collect();
+        let by_ends: HashMap<Ends, u64> =
+            found.iter().map(|socket| ((socket.local, socket.remote), socket.inode)).collect();
         for socket in found.iter().filter(|socket| socket.inode != 0) {
             let connected = socket.remote.1 != 0;
             let peer = by_ends
@@ -62,27 +60,20 @@ impl SocketTable {
                     protocol: protocol.to_owned(),
                     state: netlink::state_name(socket.state).to_owned(),
                     local: show(socket.local),
-                    remote: (connected || !socket.remote.0.is_unspecified())
-                        .then(|| show(socket.remote)),
+                    remote: (connected || !socket.remote.0.is_unspecified()).then(|| show(socket.remote)),
                     receive_queue: socket.receive_queue,
                     send_queue: socket.send_queue,
                     bytes_received: socket.traffic.map(|traffic| traffic.received),
                     bytes_acked: socket.traffic.map(|traffic| traffic.acked),
                     last_received_ms: socket.traffic.map(|traffic| traffic.last_received_ms),
-                    peer: peer.map(|inode| Peer {
-                        inode: *inode,
-                        pids: Vec::new(),
-                    }),
+                    peer: peer.map(|inode| Peer { inode: *inode, pids: Vec::new() }),
                 },
             );
         }
     }
 
     fn add_unix(&mut self, found: &[UnixSocket]) {
-        let names: HashMap<u64, &str> = found
-            .iter()
-            .map(|socket| (socket.inode, socket.path.as_str()))
-            .collect();
+        let names: HashMap<u64, &str> = found.iter().map(|socket| (socket.inode, socket.path.as_str())).collect();
         for socket in found {
             let remote = socket.peer.and_then(|peer| names.get(&peer).copied());
             self.sockets.insert(
@@ -94,10 +85,7 @@ impl SocketTable {
                     remote: remote.filter(|path| !path.is_empty()).map(str::to_owned),
                     receive_queue: socket.receive_queue,
                     send_queue: socket.send_queue,
-                    peer: socket.peer.map(|inode| Peer {
-                        inode,
-                        pids: Vec::new(),
-                    }),
+                    peer: socket.peer.map(|inode| Peer { inode, pids: Vec::new() }),
                     ..Socket::default()
                 },
             );

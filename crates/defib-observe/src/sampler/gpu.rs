@@ -71,9 +71,7 @@ fn start() -> Ends {
         }
     };
     // Without a thread both channels are closed: there are no GPUs to show.
-    let _ = std::thread::Builder::new()
-        .name("defib-nvml".to_owned())
-        .spawn(body);
+    let _ = std::thread::Builder::new().name("defib-nvml".to_owned()).spawn(body);
     (ask, answers)
 }
 
@@ -85,9 +83,7 @@ pub(crate) fn absence(error: &nvml_wrapper::error::NvmlError) -> String {
 }
 
 fn measure(nvml: &Nvml, pids: &[i32]) -> Vec<GpuVitals> {
-    (0..nvml.device_count().unwrap_or(0))
-        .filter_map(|index| gpu(nvml, index, pids))
-        .collect()
+    (0..nvml.device_count().unwrap_or(0)).filter_map(|index| gpu(nvml, index, pids)).collect()
 }
 
 fn gpu(nvml: &Nvml, index: u32, pids: &[i32]) -> Option<GpuVitals> {
@@ -100,14 +96,8 @@ fn gpu(nvml: &Nvml, index: u32, pids: &[i32]) -> Option<GpuVitals> {
         total_bytes: memory.total,
         tree_bytes: tree_memory(&device, pids),
         temperature: device.temperature(TemperatureSensor::Gpu).ok(),
-        power_w: device
-            .power_usage()
-            .ok()
-            .map(|milliwatts| f64::from(milliwatts) / 1e3),
-        throttle: device
-            .current_throttle_reasons()
-            .ok()
-            .map(|reasons| reasons.bits()),
+        power_w: device.power_usage().ok().map(|milliwatts| f64::from(milliwatts) / 1e3),
+        throttle: device.current_throttle_reasons().ok().map(|reasons| reasons.bits()),
     })
 }
 
@@ -118,11 +108,8 @@ fn tree_memory(device: &nvml_wrapper::Device<'_>, pids: &[i32]) -> Option<u64> {
     processes.sort_by_key(|process| process.pid);
     processes.dedup_by_key(|process| process.pid);
     let ours = |pid: u32| i32::try_from(pid).is_ok_and(|pid| pids.binary_search(&pid).is_ok());
-    processes
-        .iter()
-        .filter(|process| ours(process.pid))
-        .try_fold(0, |sum, process| match process.used_gpu_memory {
-            UsedGpuMemory::Used(bytes) => Some(sum + bytes),
-            UsedGpuMemory::Unavailable => None,
-        })
+    processes.iter().filter(|process| ours(process.pid)).try_fold(0, |sum, process| match process.used_gpu_memory {
+        UsedGpuMemory::Used(bytes) => Some(sum + bytes),
+        UsedGpuMemory::Unavailable => None,
+    })
 }

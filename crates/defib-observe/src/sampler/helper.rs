@@ -47,9 +47,7 @@ impl Helper {
             let (answer, answers) = mpsc::channel();
             let body = move || serve(&asked, &answer);
             // Without a thread the channel is closed: nothing will be answered.
-            let _ = std::thread::Builder::new()
-                .name("defib-memory".to_owned())
-                .spawn(body);
+            let _ = std::thread::Builder::new().name("defib-memory".to_owned()).spawn(body);
             (ask, answers)
         })
     }
@@ -89,10 +87,7 @@ impl Helper {
         let Some((_, answers)) = &self.ends else {
             return false;
         };
-        let mut found: Vec<Answer> = wait
-            .and_then(|wait| answers.recv_timeout(wait).ok())
-            .into_iter()
-            .collect();
+        let mut found: Vec<Answer> = wait.and_then(|wait| answers.recv_timeout(wait).ok()).into_iter().collect();
         found.extend(answers.try_iter());
         let any = !found.is_empty();
         for answer in found {
@@ -128,10 +123,7 @@ fn serve(asked: &Receiver<Ask>, answer: &Sender<Answer>) {
                 };
                 let sizes: Vec<u64> = pids.iter().filter_map(&mut one).collect();
                 let bytes = (!sizes.is_empty()).then(|| sizes.iter().sum());
-                Answer::Pss {
-                    bytes,
-                    took: start.elapsed(),
-                }
+                Answer::Pss { bytes, took: start.elapsed() }
             }
         };
         if answer.send(reply).is_err() {

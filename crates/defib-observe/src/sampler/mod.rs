@@ -159,28 +159,15 @@ impl Sampler {
                     if known.is_some()
                         && let Some(known) = self.known.remove(&pid)
                     {
-                        let Known {
-                            stat, io, switches, ..
-                        } = known;
-                        ended.push(Ended {
-                            pid,
-                            stat,
-                            io,
-                            switches,
-                        });
+                        let Known { stat, io, switches, .. } = known;
+                        ended.push(Ended { pid, stat, io, switches });
                     }
                     // An id that was known and now names another process is no
                     // relative by that; the next walk tells.
                     let stranger = ended.last().is_some_and(|ended| ended.pid == pid);
                     if let Some(stat) = stat.filter(|_| !stranger) {
                         self.births += 1;
-                        self.known.insert(
-                            pid,
-                            Known {
-                                stat,
-                                ..Known::default()
-                            },
-                        );
+                        self.known.insert(pid, Known { stat, ..Known::default() });
                     }
                 }
             }
@@ -210,20 +197,10 @@ impl Sampler {
                 known.switches = parse::switches(status).max(known.switches);
             }
         }
-        let root = (!self.include_root)
-            .then(|| {
-                self.reader
-                    .process(self.root, "stat")
-                    .ok()
-                    .and_then(parse::stat)
-            })
-            .flatten();
-        let live = self
-            .known
-            .iter()
-            .map(|(pid, known)| (*pid, &known.stat, known.io));
-        self.tally
-            .update(live, root.as_ref().map(|stat| (self.root, stat)), ended);
+        let root =
+            (!self.include_root).then(|| self.reader.process(self.root, "stat").ok().and_then(parse::stat)).flatten();
+        let live = self.known.iter().map(|(pid, known)| (*pid, &known.stat, known.io));
+        self.tally.update(live, root.as_ref().map(|stat| (self.root, stat)), ended);
     }
 
     fn commands(&mut self) {
@@ -242,11 +219,7 @@ impl Sampler {
     }
 
     fn sums(&mut self, at_s: f64) -> Vitals {
-        let mut vitals = Vitals {
-            at_s,
-            births: self.births,
-            ..Vitals::default()
-        };
+        let mut vitals = Vitals { at_s, births: self.births, ..Vitals::default() };
         let mut switches = 0;
         for known in self.known.values() {
             vitals.processes += 1;

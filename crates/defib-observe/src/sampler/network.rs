@@ -42,12 +42,7 @@ impl Network {
             readable |= self.refresh(*pid);
         }
         self.traffic();
-        let sum = self
-            .live
-            .values()
-            .fold(self.closed, |sum, (received, sent)| {
-                (sum.0 + received, sum.1 + sent)
-            });
+        let sum = self.live.values().fold(self.closed, |sum, (received, sent)| (sum.0 + received, sum.1 + sent));
         let count = self.held.values().map(|held| held.count).sum();
         (readable.then_some(count), sum.0, sum.1)
     }
@@ -56,9 +51,10 @@ impl Network {
         let folder = format!("/proc/{pid}/fd");
         // Since Linux 6.2 the folder's size is the number of descriptors.
         let size = std::fs::metadata(&folder).map_or(0, |facts| facts.size());
-        let known = self.held.get(&pid).is_some_and(|held| {
-            held.read.elapsed() < SEARCH_EVERY && (size == 0 || size == u64::from(held.count))
-        });
+        let known = self
+            .held
+            .get(&pid)
+            .is_some_and(|held| held.read.elapsed() < SEARCH_EVERY && (size == 0 || size == u64::from(held.count)));
         if known {
             return true;
         }
@@ -66,40 +62,23 @@ impl Network {
             self.held.remove(&pid);
             return false;
         };
-        let mut held = Held {
-            count: 0,
-            sockets: Vec::new(),
-            read: Instant::now(),
-        };
+        let mut held = Held { count: 0, sockets: Vec::new(), read: Instant::now() };
         for entry in entries.flatten() {
             held.count += 1;
             let link = std::fs::read_link(entry.path()).ok();
             let inode = link.as_deref().and_then(std::path::Path::to_str);
-            held.sockets
-                .extend(inode.and_then(|link| parse::link_inode(link, "socket")));
+            held.sockets.extend(inode.and_then(|link| parse::link_inode(link, "socket")));
         }
         self.held.insert(pid, held);
         true
     }
 
     fn traffic(&mut self) {
-        let sockets: HashSet<u64> = self
-            .held
-            .values()
-            .flat_map(|held| held.sockets.iter().copied())
-            .collect();
-        if self
-            .others_since
-            .is_none_or(|since| since.elapsed() >= SEARCH_EVERY)
-        {
+        let sockets: HashSet<u64> = self.held.values().flat_map(|held| held.sockets.iter().copied()).collect();
+        if self.others_since.is_none_or(|since| since.elapsed() >= SEARCH_EVERY) {
             self.others.clear();
         }
-        let gone: Vec<u64> = self
-            .live
-            .keys()
-            .filter(|inode| !sockets.contains(inode))
-            .copied()
-            .collect();
+        let gone: Vec<u64> = self.live.keys().filter(|inode| !sockets.contains(inode)).copied().collect();
         for inode in gone {
             self.close(inode);
         }
@@ -110,10 +89,7 @@ impl Network {
             return;
         };
         let mut found = HashSet::new();
-        for socket in table
-            .iter()
-            .filter(|socket| sockets.contains(&socket.inode))
-        {
+        for socket in table.iter().filter(|socket| sockets.contains(&socket.inode)) {
             found.insert(socket.inode);
             if let Some(traffic) = socket.traffic {
                 let now = (traffic.received, traffic.acked);
@@ -125,10 +101,7 @@ impl Network {
                 self.live.insert(socket.inode, now);
             }
         }
-        let others = sockets
-            .difference(&found)
-            .copied()
-            .collect::<HashSet<u64>>();
+        let others = sockets.difference(&found).copied().collect::<HashSet<u64>>();
         if self.others.is_empty() {
             self.others_since = Some(Instant::now());
         }

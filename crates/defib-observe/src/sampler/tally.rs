@@ -85,10 +85,7 @@ impl Tally {
 
     /// Io of ended processes that did not reappear in a live ancestor.
     fn not_taken_over(&self, now: &dyn Fn(&i32) -> Option<Io>, ended: &[Ended]) -> Io {
-        let parents: HashMap<i32, i32> = ended
-            .iter()
-            .map(|ended| (ended.pid, ended.stat.ppid))
-            .collect();
+        let parents: HashMap<i32, i32> = ended.iter().map(|ended| (ended.pid, ended.stat.ppid)).collect();
         let mut heirs: HashMap<i32, Io> = HashMap::new();
         let mut lost = Io::default();
         for ended in ended {
@@ -134,47 +131,24 @@ mod tests {
     use super::*;
 
     fn stat(ppid: i32, ticks: u64, child_ticks: u64) -> Stat {
-        Stat {
-            ppid,
-            ticks,
-            child_ticks,
-            ..Stat::default()
-        }
+        Stat { ppid, ticks, child_ticks, ..Stat::default() }
     }
 
     fn io(read_chars: u64) -> Io {
-        Io {
-            read_chars,
-            ..Io::default()
-        }
+        Io { read_chars, ..Io::default() }
     }
 
     #[test]
     fn a_child_that_was_waited_for_counts_once() {
         let mut tally = Tally::default();
         let (parent, child) = (stat(1, 10, 0), stat(2, 5, 0));
-        tally.update(
-            [(2, &parent, io(100)), (3, &child, io(40))].into_iter(),
-            None,
-            &[],
-        );
-        assert_eq!(
-            (tally.total(0).ticks, tally.total(0).io.read_chars),
-            (15, 140)
-        );
+        tally.update([(2, &parent, io(100)), (3, &child, io(40))].into_iter(), None, &[]);
+        assert_eq!((tally.total(0).ticks, tally.total(0).io.read_chars), (15, 140));
         // It used one tick and ten characters more before it ended.
         let after = stat(1, 11, 6);
-        let gone = Ended {
-            pid: 3,
-            stat: child,
-            io: io(40),
-            switches: 0,
-        };
+        let gone = Ended { pid: 3, stat: child, io: io(40), switches: 0 };
         tally.update([(2, &after, io(150))].into_iter(), None, &[gone]);
-        assert_eq!(
-            (tally.total(0).ticks, tally.total(0).io.read_chars),
-            (17, 150)
-        );
+        assert_eq!((tally.total(0).ticks, tally.total(0).io.read_chars), (17, 150));
     }
 
     #[test]
@@ -182,19 +156,11 @@ mod tests {
         let mut tally = Tally::default();
         let (shim, child) = (stat(0, 99, 0), stat(1, 5, 2));
         tally.update([(3, &child, io(40))].into_iter(), Some((1, &shim)), &[]);
-        let gone = Ended {
-            pid: 3,
-            stat: child,
-            io: io(40),
-            switches: 0,
-        };
+        let gone = Ended { pid: 3, stat: child, io: io(40), switches: 0 };
         let shim = stat(0, 120, 8);
         tally.update(std::iter::empty(), Some((1, &shim)), &[gone]);
         // Five of its own, two of its children (from before), one unseen.
-        assert_eq!(
-            (tally.total(0).ticks, tally.total(0).io.read_chars),
-            (6, 40)
-        );
+        assert_eq!((tally.total(0).ticks, tally.total(0).io.read_chars), (6, 40));
     }
 
     #[test]

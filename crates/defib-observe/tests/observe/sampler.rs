@@ -57,9 +57,7 @@ fn counters_keep_what_ended_children_used() {
             text.extend_from_slice(&chunk[..count]);
         }
     });
-    let found = sample_until(&mut sampler, |sample| {
-        sample.vitals.processes == 1 && sample.vitals.cpu_s > 0.85
-    });
+    let found = sample_until(&mut sampler, |sample| sample.vitals.processes == 1 && sample.vitals.cpu_s > 0.85);
     assert!(found.vitals.cpu_s < 2.0, "{:?}", found.vitals);
     assert!(found.vitals.written_chars >= 6000);
     assert_eq!(found.processes[0].pid, program.pid());
@@ -74,18 +72,9 @@ fn births_are_counted_and_the_root_can_stand_outside() {
     let mut sampler = Sampler::new(program.pid(), false);
     let found = sample_until(&mut sampler, |sample| sample.vitals.processes == 3);
     assert_eq!(found.vitals.births, 3);
-    assert!(
-        found
-            .processes
-            .iter()
-            .all(|process| process.ppid == program.pid())
-    );
-    let named = sample_until(&mut sampler, |sample| {
-        sample
-            .processes
-            .iter()
-            .all(|process| process.command == ["sleep", "60"])
-    });
+    assert!(found.processes.iter().all(|process| process.ppid == program.pid()));
+    let named =
+        sample_until(&mut sampler, |sample| sample.processes.iter().all(|process| process.command == ["sleep", "60"]));
     assert_eq!(named.vitals.processes, 3);
 }
 
@@ -93,17 +82,13 @@ fn births_are_counted_and_the_root_can_stand_outside() {
 fn a_moving_download_is_seen() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let code = format!(
-        "import socket\ns=socket.create_connection(('127.0.0.1',{port}))\nwhile s.recv(65536): pass"
-    );
+    let code = format!("import socket\ns=socket.create_connection(('127.0.0.1',{port}))\nwhile s.recv(65536): pass");
     let program = Program::python(&code);
     let (mut stream, _) = listener.accept().unwrap();
     let mut sampler = Sampler::new(program.pid(), true);
     for round in 1..=3u64 {
         stream.write_all(&vec![0; 200_000]).unwrap();
-        sample_until(&mut sampler, |sample| {
-            sample.vitals.net_received >= round * 200_000
-        });
+        sample_until(&mut sampler, |sample| sample.vitals.net_received >= round * 200_000);
     }
     let found = sampler.sample(2.0);
     assert_eq!(found.vitals.net_received, 600_000);
@@ -124,12 +109,7 @@ fn memory_descriptors_and_pressure() {
     assert!(found.vitals.descriptors.is_some_and(|count| count >= 3));
     assert_eq!(found.vitals.threads, 1);
     let mut later = Sampler::new(program.pid(), true);
-    sample_until(&mut later, |sample| {
-        sample
-            .vitals
-            .pss_bytes
-            .is_some_and(|bytes| bytes > 30_000_000)
-    });
+    sample_until(&mut later, |sample| sample.vitals.pss_bytes.is_some_and(|bytes| bytes > 30_000_000));
     assert!(found.vitals.pressure.is_some() || !std::path::Path::new("/proc/pressure").exists());
 }
 
@@ -137,10 +117,5 @@ fn memory_descriptors_and_pressure() {
 fn a_quiet_machine_has_no_kernel_news() {
     let kernel = OomWatch::start().finish(&[i32::MAX]);
     assert!(kernel.lines.is_empty());
-    assert!(
-        kernel
-            .oom
-            .iter()
-            .all(|counter| counter.after >= counter.before)
-    );
+    assert!(kernel.oom.iter().all(|counter| counter.after >= counter.before));
 }

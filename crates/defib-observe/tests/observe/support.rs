@@ -43,16 +43,10 @@ impl Program {
     }
 
     pub(crate) fn start(mut command: Command, folder: tempfile::TempDir) -> Self {
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         command.env_remove("PYTHONUNBUFFERED").process_group(0);
         let child = command.spawn().unwrap();
-        Self {
-            child,
-            _folder: folder,
-        }
+        Self { child, _folder: folder }
     }
 
     /// Reads one line that the program prints.
@@ -68,10 +62,7 @@ impl Program {
 
     /// Looks until the condition holds.
     pub(crate) fn look_until(&self, python: bool, holds: impl Fn(&Look) -> bool) -> Look {
-        let request = LookRequest {
-            python,
-            ..request(self.pid())
-        };
+        let request = LookRequest { python, ..request(self.pid()) };
         let mut last = Look::default();
         until(|| {
             last = look(&request);
@@ -85,20 +76,13 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill")
-            .args(["-KILL", "--", &group])
-            .stderr(Stdio::null())
-            .status();
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }
 }
 
 pub(crate) fn request(root: i32) -> LookRequest {
-    LookRequest {
-        root,
-        include_root: true,
-        ..LookRequest::default()
-    }
+    LookRequest { root, include_root: true, ..LookRequest::default() }
 }
 
 /// Asks until there is an answer or the deadline has passed.
@@ -126,15 +110,7 @@ pub(crate) fn root(look: &Look) -> &Process {
 /// The program that is the probe: the example, which `cargo test` builds too.
 pub(crate) fn probe_exe() -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let exe = own
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/observe");
-    assert!(
-        exe.exists(),
-        "build it: cargo build -p defib-observe --examples"
-    );
+    let exe = own.parent().unwrap().parent().unwrap().join("examples/observe");
+    assert!(exe.exists(), "build it: cargo build -p defib-observe --examples");
     exe
 }

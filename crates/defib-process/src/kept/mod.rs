@@ -54,12 +54,7 @@ impl Header {
             word
         };
         let number = |index| u64::from_le_bytes(word(index));
-        let header = Self {
-            capacity: number(1),
-            base: number(2),
-            committed: number(3),
-            reserved: number(4),
-        };
+        let header = Self { capacity: number(1), base: number(2), committed: number(3), reserved: number(4) };
         if word(0) != *MAGIC || header.capacity == 0 || header.committed > header.reserved {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "no kept output"));
         }
@@ -78,9 +73,7 @@ impl Header {
 
     /// First offset of the stream that the ring surely holds.
     fn start(&self) -> u64 {
-        self.base
-            .max(self.reserved.saturating_sub(self.capacity))
-            .min(self.committed)
+        self.base.max(self.reserved.saturating_sub(self.capacity)).min(self.committed)
     }
 
     /// The pieces of the file that hold `length` bytes from `offset` of the stream:

@@ -60,11 +60,7 @@ impl KeptLog {
     /// Those of opening a file; `NotFound` if the run has no such stream.
     pub fn open(folder: &Path, stream: Stream) -> io::Result<Self> {
         let path = folder.join(format!("{}.log", stream.stem()));
-        Ok(Self {
-            head: File::open(&path)?,
-            ring: None,
-            ring_path: path.with_extension("tail"),
-        })
+        Ok(Self { head: File::open(&path)?, ring: None, ring_path: path.with_extension("tail") })
     }
 
     fn ring(&mut self) -> io::Result<Option<(&File, Header)>> {
@@ -94,16 +90,8 @@ impl KeptLog {
         let header = self.ring()?.map(|(_, header)| header);
         let head_end = self.head.metadata()?.len();
         Ok(match header {
-            None => Extent {
-                head_end,
-                tail_start: head_end,
-                total: head_end,
-            },
-            Some(header) => Extent {
-                head_end: header.base,
-                tail_start: header.start(),
-                total: header.committed,
-            },
+            None => Extent { head_end, tail_start: head_end, total: head_end },
+            Some(header) => Extent { head_end: header.base, tail_start: header.start(), total: header.committed },
         })
     }
 
@@ -117,21 +105,13 @@ impl KeptLog {
         if offset < extent.head_end {
             let within = buffer.len().min(clamp(extent.head_end - offset));
             let length = self.head.read_at(&mut buffer[..within], offset)?;
-            return Ok(Piece {
-                start: offset,
-                length,
-            });
+            return Ok(Piece { start: offset, length });
         }
         let Some((file, header)) = self.ring()? else {
-            return Ok(Piece {
-                start: offset,
-                length: 0,
-            });
+            return Ok(Piece { start: offset, length: 0 });
         };
         let start = offset.max(header.start());
-        let length = buffer
-            .len()
-            .min(clamp(header.committed.saturating_sub(start)));
+        let length = buffer.len().min(clamp(header.committed.saturating_sub(start)));
         let mut done = 0;
         for (place, piece) in header.places(start, length) {
             file.read_exact_at(&mut buffer[done..done + piece], place)?;
@@ -141,10 +121,7 @@ impl KeptLog {
         let overtaken = Header::read(file)?.start().saturating_sub(start);
         let skip = length.min(clamp(overtaken));
         buffer.copy_within(skip..length, 0);
-        Ok(Piece {
-            start: start + skip as u64,
-            length: length - skip,
-        })
+        Ok(Piece { start: start + skip as u64, length: length - skip })
     }
 
     /// At most the first `length` bytes of the stream.
@@ -220,9 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn bytes(total: usize) -> Vec<u8> {
-        (0..total)
-            .map(|at| (at.wrapping_mul(2_654_435_761) >> 7) as u8)
-            .collect()
+        (0..total).map(|at| (at.wrapping_mul(2_654_435_761) >> 7) as u8).collect()
     }
 
     proptest! {
@@ -273,30 +248,14 @@ mod tests {
         let all = bytes(1000);
         let mut writer = KeptWriter::create(folder.path(), Stream::Stderr, Some(200));
         writer.append(&all[..500]);
-        let ring = File::options()
-            .read(true)
-            .write(true)
-            .open(folder.path().join("stderr.tail"))
-            .unwrap();
+        let ring = File::options().read(true).write(true).open(folder.path().join("stderr.tail")).unwrap();
         let header = Header::read(&ring).unwrap();
-        Header {
-            reserved: header.committed + 30,
-            ..header
-        }
-        .write(&ring)
-        .unwrap();
+        Header { reserved: header.committed + 30, ..header }.write(&ring).unwrap();
         for (place, length) in header.places(500, 30) {
             ring.write_all_at(&vec![0xee; length], place).unwrap();
         }
         let mut log = KeptLog::open(folder.path(), Stream::Stderr).unwrap();
-        assert_eq!(
-            log.extent().unwrap(),
-            Extent {
-                head_end: 100,
-                tail_start: 430,
-                total: 500
-            }
-        );
+        assert_eq!(log.extent().unwrap(), Extent { head_end: 100, tail_start: 430, total: 500 });
         assert_eq!(log.read_tail(1000).unwrap(), &all[430..500]);
     }
 

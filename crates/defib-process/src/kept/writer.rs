@@ -32,12 +32,7 @@ impl KeptWriter {
     pub(crate) fn create(folder: &Path, stream: Stream, share: Option<u64>) -> Self {
         let path = folder.join(format!("{}.log", stream.stem()));
         set_aside(folder, stream.stem());
-        let (head, trouble) = match OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)
-        {
+        let (head, trouble) = match OpenOptions::new().write(true).create(true).truncate(true).open(&path) {
             Ok(file) => (Some(file), None),
             Err(error) => (None, Some(format!("{}: {error}", path.display()))),
         };
@@ -61,18 +56,12 @@ impl KeptWriter {
             self.lost += bytes.len() as u64;
             return;
         }
-        let fits = self.head_left.map_or(bytes.len(), |left| {
-            bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))
-        });
+        let fits =
+            self.head_left.map_or(bytes.len(), |left| bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
         let (head, rest) = bytes.split_at(fits);
         let kept = self.append_head(head).and_then(|()| self.append_ring(rest));
         if let Err((error, lost)) = kept {
-            self.lost += lost as u64
-                + if lost <= head.len() {
-                    rest.len() as u64
-                } else {
-                    0
-                };
+            self.lost += lost as u64 + if lost <= head.len() { rest.len() as u64 } else { 0 };
             self.trouble = Some(error.to_string());
         }
     }
@@ -115,18 +104,9 @@ impl KeptWriter {
 
     fn create_ring(&self, base: u64) -> io::Result<(File, Header)> {
         let mut options = OpenOptions::new();
-        let file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&self.ring_path)?;
+        let file = options.write(true).create(true).truncate(true).open(&self.ring_path)?;
         let capacity = self.ring_capacity.max(1);
-        let header = Header {
-            capacity,
-            base,
-            committed: base,
-            reserved: base,
-        };
+        let header = Header { capacity, base, committed: base, reserved: base };
         header.write(&file)?;
         Ok((file, header))
     }
@@ -139,10 +119,7 @@ impl KeptWriter {
 
     /// Bytes so far that are not kept, and why.
     pub(crate) fn not_kept(&self) -> (u64, Option<String>) {
-        let gap = self
-            .ring
-            .as_ref()
-            .map_or(0, |(_, header)| header.start() - header.base);
+        let gap = self.ring.as_ref().map_or(0, |(_, header)| header.start() - header.base);
         let reason = match &self.trouble {
             Some(trouble) => Some(trouble.clone()),
             None if gap > 0 => Some("the budget for kept output is used up".to_owned()),
@@ -171,9 +148,7 @@ fn write_ring(file: &File, header: &mut Header, bytes: &[u8]) -> io::Result<()> 
     header.reserved = header.committed + bytes.len() as u64;
     header.write(file)?;
     // Of more than a whole round only the end would be left.
-    let skip = bytes
-        .len()
-        .saturating_sub(usize::try_from(header.capacity).unwrap_or(usize::MAX));
+    let skip = bytes.len().saturating_sub(usize::try_from(header.capacity).unwrap_or(usize::MAX));
     let bytes = &bytes[skip..];
     let mut done = 0;
     for (place, length) in header.places(header.committed + skip as u64, bytes.len()) {

@@ -28,21 +28,14 @@ impl State {
         match self.phase {
             Phase::Running if self.job_ended && !self.empty => {
                 self.begun.get_or_insert(now);
-                self.phase = Phase::Settling {
-                    until: now + SETTLE,
-                };
+                self.phase = Phase::Settling { until: now + SETTLE };
             }
             Phase::Settling { until } if until <= now && !self.empty => self.find_leftovers(),
             Phase::Asked { until } if until <= now && !self.empty => self.kill(),
             Phase::Running | Phase::Settling { .. } | Phase::Asked { .. } if self.empty => {
                 self.tree_ended(&[]);
             }
-            Phase::Detaching
-                if self
-                    .relays
-                    .iter()
-                    .all(|relay| relay.answered(Order::Detach)) =>
-            {
+            Phase::Detaching if self.relays.iter().all(|relay| relay.answered(Order::Detach)) => {
                 self.stay_behind();
             }
             Phase::Behind if self.empty => self.drain(),
@@ -78,9 +71,7 @@ impl State {
         let mut asked = std::mem::take(&mut self.touched);
         tree::ask_all(self, &mut asked);
         self.touched = asked;
-        self.phase = Phase::Asked {
-            until: now.max(Instant::now()) + grace,
-        };
+        self.phase = Phase::Asked { until: now.max(Instant::now()) + grace };
     }
 
     /// Kills what is left, and delivers no more.
@@ -94,9 +85,7 @@ impl State {
             Phase::Behind => self.kill(),
             Phase::Draining { .. } => {
                 self.relays.iter().for_each(Relay::keep_only);
-                self.phase = Phase::Draining {
-                    since: Instant::now(),
-                };
+                self.phase = Phase::Draining { since: Instant::now() };
             }
             Phase::Done => {}
         }
@@ -126,9 +115,7 @@ impl State {
         }
         self.leftovers = living.into_iter().map(Seen::of).collect();
         if self.spec.allow_daemons && !self.leftovers.is_empty() {
-            self.relays
-                .iter()
-                .for_each(|relay| relay.order(Order::Detach));
+            self.relays.iter().for_each(|relay| relay.order(Order::Detach));
             self.phase = Phase::Detaching;
         } else {
             self.ask(LEFTOVER_GRACE);
@@ -155,9 +142,7 @@ impl State {
             .into_iter()
             .filter(|seen| !survivors.iter().any(|survivor| same(survivor, seen)))
             .collect();
-        ended
-            .iter()
-            .for_each(|seen| self.leftover(seen, Fate::Ended));
+        ended.iter().for_each(|seen| self.leftover(seen, Fate::Ended));
         for survivor in &survivors {
             self.leftover(survivor, Fate::Survives);
             self.touched.remove(&key(&survivor.process));
@@ -165,9 +150,7 @@ impl State {
         self.emit(Event::TreeEnded {
             ended: u32::try_from(self.touched.len()).unwrap_or(u32::MAX),
             survivors: u32::try_from(survivors.len()).unwrap_or(u32::MAX),
-            took_s: self
-                .begun
-                .map_or(0.0, |begun| begun.elapsed().as_secs_f64()),
+            took_s: self.begun.map_or(0.0, |begun| begun.elapsed().as_secs_f64()),
         });
         self.drain();
     }
@@ -188,8 +171,7 @@ impl State {
             return Vec::new();
         };
         let spared: Vec<i32> = tree::walk(self.tops()).iter().map(|it| it.pid).collect();
-        let survivors =
-            sweep::end_marked(&self.spec.run, me.start_ticks, &spared, &mut self.touched);
+        let survivors = sweep::end_marked(&self.spec.run, me.start_ticks, &spared, &mut self.touched);
         survivors.into_iter().map(Seen::of).collect()
     }
 
@@ -198,30 +180,20 @@ impl State {
         for seen in std::mem::take(&mut self.leftovers) {
             self.leftover(&seen, Fate::Allowed);
         }
-        self.emit(Event::TreeEnded {
-            ended: 0,
-            survivors: 0,
-            took_s: 0.0,
-        });
+        self.emit(Event::TreeEnded { ended: 0, survivors: 0, took_s: 0.0 });
         self.link.flush_within(RELAY_LIMIT);
         self.link.close();
         for number in 0..3 {
             if let Err(error) = sys::detach_standard(number) {
-                self.emit(Event::Trouble {
-                    text: format!("descriptor {number} stays open: {error}"),
-                });
+                self.emit(Event::Trouble { text: format!("descriptor {number} stays open: {error}") });
             }
         }
         self.phase = Phase::Behind;
     }
 
     fn drain(&mut self) {
-        self.relays
-            .iter()
-            .for_each(|relay| relay.order(Order::Finish));
-        self.phase = Phase::Draining {
-            since: Instant::now(),
-        };
+        self.relays.iter().for_each(|relay| relay.order(Order::Finish));
+        self.phase = Phase::Draining { since: Instant::now() };
     }
 
     /// Ends when every stream has, or those that have not never will.
@@ -257,11 +229,7 @@ impl Holder for State {
     }
 
     fn wait(&mut self, limit: Duration) {
-        wait_for(
-            std::os::fd::AsFd::as_fd(&self.signals),
-            PollFlags::IN,
-            Some(Instant::now() + limit),
-        );
+        wait_for(std::os::fd::AsFd::as_fd(&self.signals), PollFlags::IN, Some(Instant::now() + limit));
         // Whatever they ask for, we are already at it.
         while let Ok(Some(_)) = sys::next_signal(std::os::fd::AsFd::as_fd(&self.signals)) {}
     }

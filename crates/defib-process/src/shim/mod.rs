@@ -116,10 +116,7 @@ impl State {
         {
             self.journal_broken = true;
             let text = format!("the journal cannot be written: {error}");
-            self.link.send(&Entry {
-                at_s: entry.at_s,
-                event: Event::Trouble { text },
-            });
+            self.link.send(&Entry { at_s: entry.at_s, event: Event::Trouble { text } });
         }
     }
 
@@ -142,10 +139,7 @@ impl State {
 
     /// Polls everything until the next timer.
     fn wait_for_something(&mut self) {
-        let pressing = self
-            .relays
-            .iter()
-            .fold(false, |any, relay| relay.press() | any);
+        let pressing = self.relays.iter().fold(false, |any, relay| relay.press() | any);
         let soon = pressing.then(|| Instant::now() + Duration::from_millis(1));
         let until = match self.phase {
             Phase::Settling { until } | Phase::Asked { until } => Some(until),
@@ -153,24 +147,14 @@ impl State {
             _ => None,
         };
         let notify_due = self.notify.as_ref().and_then(Notify::due);
-        let next = [soon, until, notify_due, self.output_due]
-            .into_iter()
-            .flatten()
-            .min();
+        let next = [soon, until, notify_due, self.output_due].into_iter().flatten().min();
         let limit = next.map(|at| timespec(at.saturating_duration_since(Instant::now())));
-        let mut polled = vec![
-            PollFd::new(&self.signals, PollFlags::IN),
-            PollFd::new(&self.wake, PollFlags::IN),
-        ];
+        let mut polled = vec![PollFd::new(&self.signals, PollFlags::IN), PollFd::new(&self.wake, PollFlags::IN)];
         if let Some(notify) = &self.notify {
             polled.push(PollFd::new(notify, PollFlags::IN));
         }
         if !self.link.closed() {
-            let out = if self.link.pending() {
-                PollFlags::OUT
-            } else {
-                PollFlags::empty()
-            };
+            let out = if self.link.pending() { PollFlags::OUT } else { PollFlags::empty() };
             polled.push(PollFd::new(&self.link, PollFlags::IN | out));
         }
         // Whatever poll says, everything is looked at without blocking.
@@ -294,11 +278,7 @@ impl State {
     /// would ignore SIGTSTP.
     fn pass_on(&self, signal: i32) {
         if !self.job_ended {
-            let signal = if signal == libc::SIGTSTP {
-                libc::SIGSTOP
-            } else {
-                signal
-            };
+            let signal = if signal == libc::SIGTSTP { libc::SIGSTOP } else { signal };
             // It may have ended meanwhile; its pid is ours until it is reaped.
             let _ = sys::signal_group(self.job.pid, signal);
         }

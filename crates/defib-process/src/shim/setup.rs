@@ -32,14 +32,7 @@ const MASTER: i32 = 5;
 const SLAVE: i32 = 6;
 
 /// The signals a shim reads; all others stay blocked.
-const HEARD: [i32; 6] = [
-    libc::SIGCHLD,
-    libc::SIGTERM,
-    libc::SIGINT,
-    libc::SIGHUP,
-    libc::SIGQUIT,
-    libc::SIGUSR1,
-];
+const HEARD: [i32; 6] = [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1];
 
 /// Where a stream comes from and goes to.
 struct Channel {
@@ -81,10 +74,7 @@ pub(super) fn set_up() -> io::Result<Option<State>> {
         notify,
         wake,
         relays: Vec::new(),
-        job: Job {
-            pid: 0,
-            cgroup_error: None,
-        },
+        job: Job { pid: 0, cgroup_error: None },
         job_ended: false,
         empty: false,
         phase: Phase::Running,
@@ -123,11 +113,7 @@ fn become_shim() -> io::Result<()> {
 /// Locks the run for the life of this process.
 fn take_lock(folder: &Path) -> io::Result<File> {
     let path = folder.join(LOCK_FILE);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
     // A sweep that looks holds it shared, for a moment.
     flock(&file, FlockOperation::LockExclusive)?;
     Ok(file)
@@ -137,42 +123,26 @@ impl State {
     fn introduce(&mut self) -> io::Result<()> {
         let me = Process::look(std::process::id() as i32).ok_or_else(|| other("no /proc"))?;
         let boot_id = boot_id();
-        self.emit(Event::Shim {
-            pid: me.pid,
-            start_ticks: me.start_ticks,
-            boot_id,
-        });
+        self.emit(Event::Shim { pid: me.pid, start_ticks: me.start_ticks, boot_id });
         Ok(())
     }
 
     fn trouble(&mut self, what: &str, error: Option<io::Error>) {
         if let Some(error) = error {
-            self.emit(Event::Trouble {
-                text: format!("{what}: {error}"),
-            });
+            self.emit(Event::Trouble { text: format!("{what}: {error}") });
         }
     }
 
     /// Starts the program and the relays; false if it could not be started.
     fn start_job(&mut self, pty: Option<(OwnedFd, OwnedFd)>) -> io::Result<bool> {
         let (channels, standard) = self.lay_pipes(pty)?;
-        let address = self
-            .notify
-            .as_ref()
-            .map(|notify| notify.address().to_owned());
-        let extra: Vec<_> = address
-            .iter()
-            .map(|address| ("NOTIFY_SOCKET", &**address))
-            .collect();
+        let address = self.notify.as_ref().map(|notify| notify.address().to_owned());
+        let extra: Vec<_> = address.iter().map(|address| ("NOTIFY_SOCKET", &**address)).collect();
         match job::start(&self.spec, standard, &extra, self.link.as_fd()) {
             Ok(job) => self.job = job,
             Err(failure) => {
                 let step = failure.step.to_owned();
-                self.emit(Event::NotStarted {
-                    errno: failure.errno,
-                    step,
-                    path: failure.path,
-                });
+                self.emit(Event::NotStarted { errno: failure.errno, step, path: failure.path });
                 if let Some(group) = &self.spec.cgroup {
                     let _ = cgroup::remove(group);
                 }
@@ -196,12 +166,7 @@ impl State {
             Keep::All => None,
             Keep::Budget { bytes } => Some(bytes / channels.len().max(1) as u64),
         };
-        for Channel {
-            stream,
-            source,
-            out,
-        } in channels
-        {
+        for Channel { stream, source, out } in channels {
             enlarge(out);
             let kept = KeptWriter::create(&self.spec.folder, stream, share);
             let relay = Relay::start(stream, source, out, kept, Arc::clone(&self.wake))?;
@@ -215,18 +180,10 @@ impl State {
         let terminal = self.spec.terminal.unwrap_or_default();
         let wanted = [terminal.stdin, terminal.stdout, terminal.stderr];
         let mut channels = Vec::new();
-        let mut theirs = Standard {
-            descriptors: [None, None, None],
-            controlling: None,
-        };
+        let mut theirs = Standard { descriptors: [None, None, None], controlling: None };
         if let Some((master, slave)) = pty {
             theirs.controlling = wanted.iter().position(|&wanted| wanted);
-            for (place, _) in theirs
-                .descriptors
-                .iter_mut()
-                .zip(wanted)
-                .filter(|(_, wanted)| *wanted)
-            {
+            for (place, _) in theirs.descriptors.iter_mut().zip(wanted).filter(|(_, wanted)| *wanted) {
                 *place = Some(slave.as_fd().try_clone_to_owned()?);
             }
             let out = standard(if terminal.stdout {
@@ -236,27 +193,15 @@ impl State {
             } else {
                 0
             });
-            let out = if terminal.stdout || terminal.stderr {
-                out
-            } else {
-                keep_open(out)
-            };
-            channels.push(Channel {
-                stream: Stream::Terminal,
-                source: master,
-                out,
-            });
+            let out = if terminal.stdout || terminal.stderr { out } else { keep_open(out) };
+            channels.push(Channel { stream: Stream::Terminal, source: master, out });
         }
         for (number, stream) in [(1, Stream::Stdout), (2, Stream::Stderr)] {
             if !wanted[number] {
                 let (source, end) = pipe_with(PipeFlags::CLOEXEC)?;
                 enlarge(source.as_fd());
                 theirs.descriptors[number] = Some(end);
-                channels.push(Channel {
-                    stream,
-                    source,
-                    out: standard(number),
-                });
+                channels.push(Channel { stream, source, out: standard(number) });
             }
         }
         Ok((channels, theirs))

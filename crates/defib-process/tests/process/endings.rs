@@ -10,14 +10,8 @@ use rustix::process::Signal;
 use crate::harness::{Run, Test, exists, python, run_with, shell, wait_until};
 
 pub const TESTS: &[Test] = &[
-    (
-        "natural_end_lists_and_ends_leftovers",
-        natural_end_lists_and_ends_leftovers,
-    ),
-    (
-        "helpers_that_end_by_themselves_are_no_leftovers",
-        helpers_are_no_leftovers,
-    ),
+    ("natural_end_lists_and_ends_leftovers", natural_end_lists_and_ends_leftovers),
+    ("helpers_that_end_by_themselves_are_no_leftovers", helpers_are_no_leftovers),
     ("double_fork_daemon", double_fork_daemon),
     ("continuous_forker", continuous_forker),
     ("stopped_child_hears_term", stopped_child_hears_term),
@@ -30,10 +24,7 @@ pub const TESTS: &[Test] = &[
     ("both_are_killed_and_swept", both_are_killed_and_swept),
     ("chain_of_forks_is_swept", chain_of_forks_is_swept),
     ("stopped_before_it_executes", stopped_before_it_executes),
-    (
-        "supervisor_is_killed_before_the_start",
-        supervisor_is_killed_before_the_start,
-    ),
+    ("supervisor_is_killed_before_the_start", supervisor_is_killed_before_the_start),
     ("held_run_is_not_swept", held_run_is_not_swept),
     ("daemons_allowed", daemons_allowed),
     ("daemons_can_be_stopped", daemons_can_be_stopped),
@@ -46,9 +37,8 @@ pub const TESTS: &[Test] = &[
 fn natural_end_lists_and_ends_leftovers() {
     // The escapee holds stdout, in a session of its own.
     let begun = Instant::now();
-    let mut run = shell(
-        "setsid sleep 300 & setsid sh -c 'echo x > up; exec sleep 301' & until [ -s up ]; do :; done; exit 3",
-    );
+    let mut run =
+        shell("setsid sleep 300 & setsid sh -c 'echo x > up; exec sleep 301' & until [ -s up ]; do :; done; exit 3");
     assert_eq!(run.exit(), 3);
     assert!(begun.elapsed() < Duration::from_secs(5));
     let mut leftovers = run.leftovers();
@@ -102,30 +92,18 @@ fn stopped_child_hears_term() {
     let mut run = python(
         "import os,signal,sys\ndef bye(*_):\n open('heard','w').write('x\\n'); sys.exit(0)\nsignal.signal(signal.SIGTERM,bye)\nopen('up','w').write('x\\n')\nos.kill(os.getpid(),signal.SIGSTOP)\nwhile True: signal.pause()",
     );
-    run.event("the stop", |event| {
-        matches!(event, Event::Stopped { .. }).then_some(())
-    });
+    run.event("the stop", |event| matches!(event, Event::Stopped { .. }).then_some(()));
     assert!(end(&mut run) < Duration::from_secs(3));
     assert!(exists(run.folder.path(), "heard"));
 }
 
 fn term_is_ignored() {
-    let mut run = run_with(
-        &[
-            "sh",
-            "-c",
-            "trap '' TERM; echo x > up; while :; do sleep 300; done",
-        ],
-        |spec| {
-            spec.grace_s = 0.2;
-        },
-    );
+    let mut run = run_with(&["sh", "-c", "trap '' TERM; echo x > up; while :; do sleep 300; done"], |spec| {
+        spec.grace_s = 0.2;
+    });
     run.file("up");
     let took = end(&mut run);
-    assert!(
-        took > Duration::from_millis(190) && took < Duration::from_secs(3),
-        "{took:?}"
-    );
+    assert!(took > Duration::from_millis(190) && took < Duration::from_secs(3), "{took:?}");
 }
 
 fn term_is_heard_once() {
@@ -138,9 +116,7 @@ fn term_is_heard_once() {
 }
 
 fn three_hundred_children() {
-    let mut run = shell(
-        "i=0; while [ $i -lt 300 ]; do setsid sleep 300 & i=$((i+1)); done; echo x > up; wait",
-    );
+    let mut run = shell("i=0; while [ $i -lt 300 ]; do setsid sleep 300 & i=$((i+1)); done; echo x > up; wait");
     run.file("up");
     end(&mut run);
     assert!(run.tree_ended().0 >= 301);
@@ -149,11 +125,7 @@ fn three_hundred_children() {
 fn wiped_environment() {
     let mut run = shell("setsid env -i /bin/sh -c 'echo x > up; exec /bin/sleep 300' & wait");
     run.file("up");
-    let sleeper = wait_until("the sleeper", || {
-        run.living()
-            .into_iter()
-            .find(|it| it.command() == "/bin/sleep 300")
-    });
+    let sleeper = wait_until("the sleeper", || run.living().into_iter().find(|it| it.command() == "/bin/sleep 300"));
     assert_eq!(sleeper.variable("DEFIB_RUN"), None);
     run.shim().signal(Signal::KILL).unwrap();
     run.exit();
@@ -161,19 +133,13 @@ fn wiped_environment() {
     assert!(sleeper.again().is_none_or(|it| !it.alive()));
 }
 
-const BRANCHED: &str =
-    "setsid sleep 300 & setsid sh -c 'env -i /bin/sleep 301 & echo x > up; wait' & wait";
+const BRANCHED: &str = "setsid sleep 300 & setsid sh -c 'env -i /bin/sleep 301 & echo x > up; wait' & wait";
 
 /// A run with two sleepers in other sessions, one with a wiped environment.
 fn branched() -> Run {
     let run = shell(BRANCHED);
     for sleeper in ["sleep 300", "/bin/sleep 301"] {
-        wait_until(sleeper, || {
-            run.living()
-                .iter()
-                .any(|it| it.command() == sleeper)
-                .then_some(())
-        });
+        wait_until(sleeper, || run.living().iter().any(|it| it.command() == sleeper).then_some(()));
     }
     run
 }
@@ -185,10 +151,7 @@ fn supervisor_is_killed() {
     assert_eq!(run.tree_ended().1, 0);
     assert!(begun.elapsed() < Duration::from_secs(2));
     run.assert_nobody_left();
-    assert!(
-        run.events()
-            .contains(&Event::Ending(Ending::SupervisorGone))
-    );
+    assert!(run.events().contains(&Event::Ending(Ending::SupervisorGone)));
 }
 
 fn shim_is_killed() {
@@ -207,15 +170,10 @@ fn both_are_killed_and_swept() {
     run.signal(Signal::STOP);
     shim.signal(Signal::KILL).unwrap();
     run.signal(Signal::KILL);
-    wait_until("the shim's end", || {
-        (!sweep::is_held(&run.spec.folder).unwrap()).then_some(())
-    });
+    wait_until("the shim's end", || (!sweep::is_held(&run.spec.folder).unwrap()).then_some(()));
     let orphans = sweep::orphans(run.folder.path()).unwrap();
     let commands: Vec<&str> = orphans.iter().map(|it| it.command.as_str()).collect();
-    assert!(
-        commands.contains(&"sleep 300") && commands.contains(&"/bin/sleep 301"),
-        "{commands:?}"
-    );
+    assert!(commands.contains(&"sleep 300") && commands.contains(&"/bin/sleep 301"), "{commands:?}");
     assert!(sweep::end(&orphans, Duration::from_secs(2)).is_empty());
     assert!(run.living().is_empty());
     assert!(sweep::orphans(run.folder.path()).unwrap().is_empty());
@@ -240,9 +198,7 @@ fn chain_of_forks_is_swept() {
     run.signal(Signal::STOP);
     shim.signal(Signal::KILL).unwrap();
     run.signal(Signal::KILL);
-    wait_until("the shim's end", || {
-        (!sweep::is_held(&run.spec.folder).unwrap()).then_some(())
-    });
+    wait_until("the shim's end", || (!sweep::is_held(&run.spec.folder).unwrap()).then_some(()));
     let orphans = sweep::orphans(run.folder.path()).unwrap();
     assert!(sweep::end(&orphans, Duration::from_millis(20)).is_empty());
     let length = links().len();
@@ -286,12 +242,8 @@ fn supervisor_is_killed_before_the_start() {
 }
 
 fn assert_released(run: &Run, child: &Process) {
-    wait_until("the program's end", || {
-        child.again().is_none_or(|it| !it.alive()).then_some(())
-    });
-    wait_until("the shim's end", || {
-        (!sweep::is_held(&run.spec.folder).unwrap()).then_some(())
-    });
+    wait_until("the program's end", || child.again().is_none_or(|it| !it.alive()).then_some(()));
+    wait_until("the shim's end", || (!sweep::is_held(&run.spec.folder).unwrap()).then_some(()));
 }
 
 fn held_run_is_not_swept() {
@@ -309,20 +261,13 @@ fn daemons_allowed() {
         |spec| spec.allow_daemons = true,
     );
     assert_eq!(run.exit(), 0);
-    assert!(
-        run.leftovers()
-            .iter()
-            .all(|(_, _, fate)| *fate == Fate::Allowed)
-    );
+    assert!(run.leftovers().iter().all(|(_, _, fate)| *fate == Fate::Allowed));
     assert!(!run.leftovers().is_empty() && !run.living().is_empty());
     assert!(sweep::is_held(&run.spec.folder).unwrap());
     std::fs::write(run.folder.path().join("go"), "x").unwrap();
     let end = run.stream_end(defib_core::event::Stream::Stdout);
     assert_eq!(end.0, 11);
-    assert_eq!(
-        run.kept(defib_core::event::Stream::Stdout),
-        b"first\nlast\n"
-    );
+    assert_eq!(run.kept(defib_core::event::Stream::Stdout), b"first\nlast\n");
 }
 
 fn daemons_can_be_stopped() {
@@ -345,9 +290,7 @@ fn zombie_is_not_alive() {
         "import os,time\npid=os.fork()\nif pid==0: os._exit(0)\nopen('pid','w').write('%d\\n'%pid)\ntime.sleep(300)",
     );
     let pid = run.file("pid").parse().unwrap();
-    let zombie = wait_until("the zombie", || {
-        Process::look(pid).filter(|it| it.state == 'Z')
-    });
+    let zombie = wait_until("the zombie", || Process::look(pid).filter(|it| it.state == 'Z'));
     assert!(!zombie.alive());
     end(&mut run);
     assert_eq!(run.tree_ended(), (1, 0));
@@ -359,9 +302,7 @@ fn dead_leader_thread_is_alive() {
     );
     run.file("up");
     let job = run.job();
-    let leader = wait_until("the dead leader", || {
-        Process::look(job).filter(|it| it.state == 'Z')
-    });
+    let leader = wait_until("the dead leader", || Process::look(job).filter(|it| it.state == 'Z'));
     assert!(leader.alive());
     run.signal(Signal::INT);
     assert_eq!(run.exit(), 137);
@@ -379,16 +320,9 @@ fn stop_request() {
 
 fn cgroup() {
     let tier = defib_process::cgroup::Tier::find();
-    let mut run = run_with(
-        &[
-            "sh",
-            "-c",
-            "cat /proc/self/cgroup; setsid sleep 300 & sleep 300",
-        ],
-        |spec| {
-            spec.cgroup = tier.create(&spec.run).ok();
-        },
-    );
+    let mut run = run_with(&["sh", "-c", "cat /proc/self/cgroup; setsid sleep 300 & sleep 300"], |spec| {
+        spec.cgroup = tier.create(&spec.run).ok();
+    });
     let Some(group) = run.spec.cgroup.clone() else {
         return;
     };

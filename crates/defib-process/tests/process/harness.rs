@@ -21,30 +21,18 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 /// The process `supervise SPEC`: runs it, passes signals on, exits as the program did.
 pub fn supervise(spec: &str) -> ExitCode {
     let spec: ShimSpec = serde_json::from_str(spec).unwrap();
-    let heard = [
-        libc::SIGTERM,
-        libc::SIGINT,
-        libc::SIGTSTP,
-        libc::SIGCONT,
-        libc::SIGUSR1,
-    ];
+    let heard = [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGCONT, libc::SIGUSR1];
     let signals = Signals::block(&heard).unwrap();
     let (mut shim, mut events) = Shim::start(&spec).unwrap();
     let mut code = 125;
     loop {
-        let mut polled = [
-            PollFd::new(&events, PollFlags::IN),
-            PollFd::new(&signals, PollFlags::IN),
-        ];
+        let mut polled = [PollFd::new(&events, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
         poll(&mut polled, None).unwrap();
         while let Some(received) = signals.next_signal().unwrap() {
             match received.signal {
                 libc::SIGTSTP | libc::SIGCONT | libc::SIGUSR1 => shim.signal(received.signal),
                 libc::SIGINT => shim.end_now(),
-                signal => shim.end(Ending::Cancelled {
-                    signal,
-                    sender: Some(received.sender),
-                }),
+                signal => shim.end(Ending::Cancelled { signal, sender: Some(received.sender) }),
             }
         }
         if !hear(&mut events, &mut code) {
@@ -52,11 +40,7 @@ pub fn supervise(spec: &str) -> ExitCode {
         }
     }
     let stays = spec.allow_daemons.then(Instant::now);
-    if shim
-        .wait(stays)
-        .unwrap()
-        .is_some_and(|waited| waited.signal.is_some())
-    {
+    if shim.wait(stays).unwrap().is_some_and(|waited| waited.signal.is_some()) {
         shim.sweep_after_loss(&[]);
     }
     ExitCode::from(code)
@@ -66,12 +50,7 @@ fn hear(events: &mut Events, code: &mut u8) -> bool {
     loop {
         match events.next_entry(Some(Instant::now())) {
             Next::Entry(entry) => {
-                if let Event::Exited {
-                    code: exited,
-                    signal,
-                    ..
-                } = entry.event
-                {
+                if let Event::Exited { code: exited, signal, .. } = entry.event {
                     *code = exited.unwrap_or_else(|| 128 + signal.unwrap()) as u8;
                 }
             }
@@ -104,13 +83,8 @@ pub fn spec(command: &[&str]) -> (tempfile::TempDir, ShimSpec) {
 /// The supervisor's command, for tests that want other descriptors.
 pub fn supervisor(spec: &ShimSpec) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command
-        .arg("supervise")
-        .arg(serde_json::to_string(spec).unwrap());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.arg("supervise").arg(serde_json::to_string(spec).unwrap());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
@@ -118,11 +92,7 @@ pub fn run_with(command: &[&str], set: impl FnOnce(&mut ShimSpec)) -> Run {
     let (folder, mut spec) = spec(command);
     set(&mut spec);
     let supervisor = supervisor(&spec).spawn().unwrap();
-    Run {
-        folder,
-        spec,
-        supervisor,
-    }
+    Run { folder, spec, supervisor }
 }
 
 pub fn run(command: &[&str]) -> Run {
@@ -155,10 +125,7 @@ impl Run {
     }
 
     pub fn events(&self) -> Vec<Event> {
-        self.entries()
-            .into_iter()
-            .map(|entry| entry.event)
-            .collect()
+        self.entries().into_iter().map(|entry| entry.event).collect()
     }
 
     pub fn event<T>(&self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
@@ -168,10 +135,7 @@ impl Run {
             if let Some(found) = events.iter().find_map(&pick) {
                 return found;
             }
-            assert!(
-                Instant::now() < deadline,
-                "waited too long for {what} in {events:#?}"
-            );
+            assert!(Instant::now() < deadline, "waited too long for {what} in {events:#?}");
             std::thread::sleep(Duration::from_millis(3));
         }
     }
@@ -189,31 +153,19 @@ impl Run {
     /// Waits for a file the program writes into its folder, and reads it.
     pub fn file(&self, name: &str) -> String {
         let path = self.folder.path().join(name);
-        wait_until(name, || {
-            std::fs::read_to_string(&path)
-                .ok()
-                .filter(|text| text.ends_with('\n'))
-        })
-        .trim()
-        .to_owned()
+        wait_until(name, || std::fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n'))).trim().to_owned()
     }
 
     pub fn exit(&mut self) -> i32 {
         let status = self.status();
-        status
-            .code()
-            .unwrap_or_else(|| 128 + status.signal().unwrap())
+        status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
     }
 
     fn status(&mut self) -> ExitStatus {
         let journal = self.spec.folder.clone();
-        wait_until(
-            &format!(
-                "the supervisor to end, journal: {:?}",
-                read_journal(&journal)
-            ),
-            || self.supervisor.try_wait().unwrap(),
-        )
+        wait_until(&format!("the supervisor to end, journal: {:?}", read_journal(&journal)), || {
+            self.supervisor.try_wait().unwrap()
+        })
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -239,12 +191,7 @@ impl Run {
     pub fn leftovers(&self) -> Vec<(String, String, Fate)> {
         let events = self.events();
         let leftovers = events.into_iter().filter_map(|event| match event {
-            Event::Leftover {
-                command,
-                state,
-                fate,
-                ..
-            } => Some((command, state, fate)),
+            Event::Leftover { command, state, fate, .. } => Some((command, state, fate)),
             _ => None,
         });
         leftovers.collect()
@@ -253,9 +200,7 @@ impl Run {
     /// `ended` and `survivors` of the end of the tree.
     pub fn tree_ended(&self) -> (u32, u32) {
         self.event("the end of the tree", |event| match event {
-            Event::TreeEnded {
-                ended, survivors, ..
-            } => Some((*ended, *survivors)),
+            Event::TreeEnded { ended, survivors, .. } => Some((*ended, *survivors)),
             _ => None,
         })
     }
@@ -263,22 +208,15 @@ impl Run {
     /// `bytes`, `not_kept`, `reason`, `reader_gone` of the end of a stream.
     pub fn stream_end(&self, wanted: Stream) -> (u64, u64, Option<String>, bool) {
         self.event("the end of a stream", |event| match event {
-            Event::StreamEnded {
-                stream,
-                bytes,
-                not_kept,
-                reason,
-                reader_gone,
-            } => (*stream == wanted).then(|| (*bytes, *not_kept, reason.clone(), *reader_gone)),
+            Event::StreamEnded { stream, bytes, not_kept, reason, reader_gone } => {
+                (*stream == wanted).then(|| (*bytes, *not_kept, reason.clone(), *reader_gone))
+            }
             _ => None,
         })
     }
 
     pub fn kept(&self, stream: Stream) -> Vec<u8> {
-        KeptLog::open(&self.spec.folder, stream)
-            .unwrap()
-            .read_head(usize::MAX)
-            .unwrap()
+        KeptLog::open(&self.spec.folder, stream).unwrap().read_head(usize::MAX).unwrap()
     }
 
     /// Processes of this run that live.
@@ -287,9 +225,7 @@ impl Run {
     }
 
     pub fn assert_nobody_left(&self) {
-        wait_until(&format!("nobody to be left of {:?}", self.living()), || {
-            self.living().is_empty().then_some(())
-        });
+        wait_until(&format!("nobody to be left of {:?}", self.living()), || self.living().is_empty().then_some(()));
     }
 }
 
@@ -300,9 +236,7 @@ pub fn members(spec: &ShimSpec) -> Vec<Process> {
     found.retain(|process| {
         let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.pid));
         let line = limits.unwrap_or_default();
-        let line = line
-            .lines()
-            .find(|line| line.starts_with("Max msgqueue size"));
+        let line = line.lines().find(|line| line.starts_with("Max msgqueue size"));
         let marked = line.is_some_and(|line| line.split_whitespace().nth(3) == Some(&mark));
         process.alive() && marked
     });

@@ -12,16 +12,10 @@ pub const TESTS: &[Test] = &[
     ("exit_status_is_passed_on", exit_status_is_passed_on),
     ("killed_by_signal", killed_by_signal),
     ("exec_errors_are_told_apart", exec_errors_are_told_apart),
-    (
-        "script_without_interpreter_line_runs",
-        script_without_interpreter_line_runs,
-    ),
+    ("script_without_interpreter_line_runs", script_without_interpreter_line_runs),
     ("environment_and_folder", environment_and_folder),
     ("only_three_descriptors", only_three_descriptors),
-    (
-        "listening_socket_is_not_inherited",
-        listening_socket_is_not_inherited,
-    ),
+    ("listening_socket_is_not_inherited", listening_socket_is_not_inherited),
     ("signals_are_reset", signals_are_reset),
     ("sd_notify", sd_notify),
     ("stop_and_continue", stop_and_continue),
@@ -53,14 +47,7 @@ fn not_started(run: &Run) -> (i32, String, String) {
 
 fn exec_errors_are_told_apart() {
     let missing = not_started(&run(&["no-such-program-here"]));
-    assert_eq!(
-        missing,
-        (
-            libc::ENOENT,
-            "execute".into(),
-            "no-such-program-here".into()
-        )
-    );
+    assert_eq!(missing, (libc::ENOENT, "execute".into(), "no-such-program-here".into()));
 
     let file = |name: &'static str, content: &'static [u8], mode| {
         let command = format!("./{name}");
@@ -73,30 +60,13 @@ fn exec_errors_are_told_apart() {
     let denied = file("denied", b"#!/bin/sh\n", 0o644);
     assert_eq!(denied, (libc::EACCES, "execute".into(), "./denied".into()));
     let bad = file("bad", b"#!/no/such/python -u\n", 0o755);
-    assert_eq!(
-        bad,
-        (
-            libc::ENOENT,
-            "execute the interpreter".into(),
-            "/no/such/python".into()
-        )
-    );
+    assert_eq!(bad, (libc::ENOENT, "execute the interpreter".into(), "/no/such/python".into()));
     let foreign = file("foreign", b"\x7fELF\x02\x00\x00garbage", 0o755);
-    assert_eq!(
-        foreign,
-        (libc::ENOEXEC, "execute".into(), "./foreign".into())
-    );
+    assert_eq!(foreign, (libc::ENOEXEC, "execute".into(), "./foreign".into()));
 
     let nowhere = run_with(&["true"], |spec| spec.cwd = "/no/such/folder".into());
     let nowhere = not_started(&nowhere);
-    assert_eq!(
-        nowhere,
-        (
-            libc::ENOENT,
-            "change directory".into(),
-            "/no/such/folder".into()
-        )
-    );
+    assert_eq!(nowhere, (libc::ENOENT, "change directory".into(), "/no/such/folder".into()));
 }
 
 fn script_without_interpreter_line_runs() {
@@ -116,18 +86,11 @@ fn environment_and_folder() {
     });
     assert_eq!(run.exit(), 0);
     let expected = format!("1--{}-{}\n", run.spec.run, run.spec.cwd.display());
-    assert_eq!(
-        String::from_utf8(run.kept(Stream::Stdout)).unwrap(),
-        expected
-    );
+    assert_eq!(String::from_utf8(run.kept(Stream::Stdout)).unwrap(), expected);
 }
 
 fn only_three_descriptors() {
-    let mut run = run(&[
-        "python3",
-        "-c",
-        "import os; print(sorted(os.listdir('/proc/self/fd')))",
-    ]);
+    let mut run = run(&["python3", "-c", "import os; print(sorted(os.listdir('/proc/self/fd')))"]);
     assert_eq!(run.exit(), 0);
     // 3 is the folder that is being listed.
     assert_eq!(run.kept(Stream::Stdout), b"['0', '1', '2', '3']\n");
@@ -140,20 +103,12 @@ fn listening_socket_is_not_inherited() {
     let mut command = supervisor(&spec);
     // Inherited by the supervisor, as from a shell.
     rustix::io::fcntl_setfd(&listener, rustix::io::FdFlags::empty()).unwrap();
-    let run = Run {
-        folder,
-        spec,
-        supervisor: command.spawn().unwrap(),
-    };
+    let run = Run { folder, spec, supervisor: command.spawn().unwrap() };
     assert!(listener.as_raw_fd() > 2);
     let (job, shim) = (run.job(), run.shim().pid);
     let sockets = |pid: i32| {
-        let folder = std::fs::read_dir(format!("/proc/{pid}/fd"))
-            .unwrap()
-            .flatten();
-        folder
-            .filter_map(|entry| std::fs::read_link(entry.path()).ok())
-            .collect::<Vec<_>>()
+        let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        folder.filter_map(|entry| std::fs::read_link(entry.path()).ok()).collect::<Vec<_>>()
     };
     let listening = std::fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
     assert!(!sockets(job).contains(&listening), "{address}");
@@ -180,38 +135,21 @@ for number in range(2000):
 open('sent', 'w').write('x\n')
 input()
 ";
-    let mut run = run_with(
-        &["sh", "-c", "sleep 100 | python3 -c \"$SCRIPT\""],
-        |spec| {
-            spec.set_env = vec![("SCRIPT".into(), script.into())];
-        },
-    );
+    let mut run = run_with(&["sh", "-c", "sleep 100 | python3 -c \"$SCRIPT\""], |spec| {
+        spec.set_env = vec![("SCRIPT".into(), script.into())];
+    });
     run.file("sent");
-    let last = Event::Stage {
-        name: "1999".into(),
-    };
+    let last = Event::Stage { name: "1999".into() };
     run.event("the last stage", |event| (*event == last).then_some(()));
     run.event("the count", |event| match event {
         Event::Trouble { text } => text.contains("too fast").then_some(()),
         _ => None,
     });
     let events = run.events();
-    let stages: Vec<_> = events
-        .iter()
-        .filter(|event| matches!(event, Event::Stage { .. } | Event::Heartbeat))
-        .collect();
-    assert_eq!(
-        *stages[0],
-        Event::Stage {
-            name: "loading".into()
-        }
-    );
-    assert_eq!(
-        *stages[1],
-        Event::Stage {
-            name: "ready".into()
-        }
-    );
+    let stages: Vec<_> =
+        events.iter().filter(|event| matches!(event, Event::Stage { .. } | Event::Heartbeat)).collect();
+    assert_eq!(*stages[0], Event::Stage { name: "loading".into() });
+    assert_eq!(*stages[1], Event::Stage { name: "ready".into() });
     assert_eq!(*stages[2], Event::Heartbeat);
     assert!(stages.len() < 100, "{}", stages.len());
     run.signal(Signal::INT);
@@ -224,13 +162,9 @@ fn stop_and_continue() {
     let mut run = run(&["sleep", "300"]);
     run.job();
     run.signal(Signal::TSTP);
-    run.event("the stop", |event| {
-        matches!(event, Event::Stopped { signal: 19 }).then_some(())
-    });
+    run.event("the stop", |event| matches!(event, Event::Stopped { signal: 19 }).then_some(()));
     run.signal(Signal::CONT);
-    run.event("the continue", |event| {
-        matches!(event, Event::Continued).then_some(())
-    });
+    run.event("the continue", |event| matches!(event, Event::Continued).then_some(()));
     run.signal(Signal::INT);
     assert_eq!(run.exit(), 137);
 }
@@ -240,9 +174,7 @@ fn nested() {
     let me = std::env::current_exe().unwrap();
     let text = serde_json::to_string(&inner).unwrap();
     let mut run = run(&[me.to_str().unwrap(), "supervise", &text]);
-    crate::harness::wait_until("the inner program", || {
-        inner.cwd.join("up").exists().then_some(())
-    });
+    crate::harness::wait_until("the inner program", || inner.cwd.join("up").exists().then_some(()));
     run.signal(Signal::INT);
     run.exit();
     run.assert_nobody_left();
@@ -256,18 +188,9 @@ fn started_again() {
     run.supervisor = supervisor(&run.spec).spawn().unwrap();
     assert_eq!(run.exit(), 0);
     assert_ne!(run.kept(Stream::Stdout), first);
-    assert_eq!(
-        std::fs::read(run.spec.folder.join("stdout.1.log")).unwrap(),
-        first
-    );
+    assert_eq!(std::fs::read(run.spec.folder.join("stdout.1.log")).unwrap(), first);
     let events = run.events();
-    let runs = events
-        .iter()
-        .filter(|event| matches!(event, Event::Run { .. }))
-        .count();
-    let starts = events
-        .iter()
-        .filter(|event| matches!(event, Event::Started { .. }))
-        .count();
+    let runs = events.iter().filter(|event| matches!(event, Event::Run { .. })).count();
+    let starts = events.iter().filter(|event| matches!(event, Event::Started { .. })).count();
     assert_eq!((runs, starts), (1, 2));
 }

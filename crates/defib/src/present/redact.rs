@@ -27,7 +27,8 @@ static HEADER: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// `Bearer X` on its own.
-static BEARER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?P<name>\b[Bb]earer\s+)(?P<value>[A-Za-z0-9._~+/=-]{8,})").ok());
+static BEARER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?P<name>\b[Bb]earer\s+)(?P<value>[A-Za-z0-9._~+/=-]{8,})").ok());
 
 /// Tokens that tell what they are by how they begin.
 static KNOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -35,8 +36,9 @@ static KNOWN: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// `https://user:pass@host`.
-static IN_URL: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"(?P<name>\b[A-Za-z][A-Za-z0-9+.-]*://)(?P<value>[^\s/@:"'<>]*:[^\s/@"'<>]+)@"#).ok());
+static IN_URL: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?P<name>\b[A-Za-z][A-Za-z0-9+.-]*://)(?P<value>[^\s/@:"'<>]*:[^\s/@"'<>]+)@"#).ok()
+});
 
 /// The text with what looks like a secret replaced by [`HIDDEN`].
 ///
@@ -68,7 +70,13 @@ pub(crate) fn redact_words(words: &[String]) -> Vec<String> {
             return redact(word).into_owned();
         };
         match found.name("value") {
-            Some(value) if value.as_str().parse::<f64>().is_ok() && value.len() < 8 && found["name"].to_ascii_lowercase().ends_with("token") => word.clone(),
+            Some(value)
+                if value.as_str().parse::<f64>().is_ok()
+                    && value.len() < 8
+                    && found["name"].to_ascii_lowercase().ends_with("token") =>
+            {
+                word.clone()
+            }
             Some(_) => format!("{}={HIDDEN}", &found["name"]),
             None => {
                 hide = word.starts_with('-');
@@ -96,7 +104,8 @@ fn apply(text: &mut Cow<'_, str>, pattern: &Option<Regex>, by: impl Fn(&Captures
 fn assigned(found: &Captures<'_>) -> String {
     let (name, value) = (&found["name"], &found["value"]);
     let about_text = name.to_ascii_lowercase().ends_with("token") && (value.parse::<f64>().is_ok() && value.len() < 8);
-    let placeholder = ["None", "null", "True", "False", "true", "false", HIDDEN].contains(&value) || (value.starts_with('<') && value.ends_with('>'));
+    let placeholder = ["None", "null", "True", "False", "true", "false", HIDDEN].contains(&value)
+        || (value.starts_with('<') && value.ends_with('>'));
     let code = value.contains('(') || value.starts_with('$') || value.starts_with("os.environ");
     if about_text || placeholder || code { found[0].to_owned() } else { format!("{name}{}{HIDDEN}", &found["between"]) }
 }
@@ -155,8 +164,20 @@ mod tests {
     #[test]
     fn words_of_a_command_are_hidden_whole() {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        let given = words(&["a", "--hf-token", "two words", "--password=it's \"odd\"\nindeed", "token", "x", "--token", "--n", "3", "http://u:p@h"]);
-        let expected = words(&["a", "--hf-token", "•••", "--password=•••", "token", "x", "--token", "--n", "3", "http://•••@h"]);
+        let given = words(&[
+            "a",
+            "--hf-token",
+            "two words",
+            "--password=it's \"odd\"\nindeed",
+            "token",
+            "x",
+            "--token",
+            "--n",
+            "3",
+            "http://u:p@h",
+        ]);
+        let expected =
+            words(&["a", "--hf-token", "•••", "--password=•••", "token", "x", "--token", "--n", "3", "http://•••@h"]);
         assert_eq!(redact_words(&given), expected);
     }
 

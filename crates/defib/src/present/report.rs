@@ -14,7 +14,9 @@ const OTHERS: usize = 3;
 
 /// A run that ended well and left nothing is not worth a word.
 pub(crate) fn worth_showing(report: &Report) -> bool {
-    !report.outcome.healthy || !report.leftovers.is_empty() || report.actions.iter().any(|action| action.did.contains("not kept"))
+    !report.outcome.healthy
+        || !report.leftovers.is_empty()
+        || report.actions.iter().any(|action| action.did.contains("not kept"))
 }
 
 /// The report as text with colours.
@@ -31,7 +33,13 @@ pub(crate) fn report(report: &Report, sources: &Sources) -> String {
         place(&mut text, report, first, sources);
         steps(&mut text, &first.next_steps);
         for other in causes.take(OTHERS) {
-            let _ = writeln!(text, "\n  {STRONG}also {}{STRONG:#}, {}: {}", other.id, weight(other), wrapped(&other.explanation, 4));
+            let _ = writeln!(
+                text,
+                "\n  {STRONG}also {}{STRONG:#}, {}: {}",
+                other.id,
+                weight(other),
+                wrapped(&other.explanation, 4)
+            );
         }
     }
     noise(&mut text, report);
@@ -52,8 +60,11 @@ fn wrapped(text: &str, indent: usize) -> String {
     let further = " ".repeat(indent);
     let options = textwrap::Options::new(width.saturating_sub(1).max(30)).subsequent_indent(&further);
     // What stands before the text on its first line takes room too.
-    textwrap::fill(&format!("{}{text}", "\u{1}".repeat(indent)), options.word_splitter(textwrap::WordSplitter::NoHyphenation))
-        .replace('\u{1}', "")
+    textwrap::fill(
+        &format!("{}{text}", "\u{1}".repeat(indent)),
+        options.word_splitter(textwrap::WordSplitter::NoHyphenation),
+    )
+    .replace('\u{1}', "")
 }
 
 /// One sentence, with the outcome and time behind it.
@@ -128,7 +139,13 @@ fn fact(evidence: &Evidence) -> String {
 fn place(text: &mut String, report: &Report, cause: &RankedCause, sources: &Sources) {
     let Some(place) = &cause.place else { return };
     let function = place.function.as_ref().map(|function| format!("  {DIM}{function}{DIM:#}")).unwrap_or_default();
-    let _ = writeln!(text, "\n    {STRONG}{}:{}{STRONG:#}{function}{}", shown(report, &place.file), place.line, stuck_elsewhere(report, cause, place));
+    let _ = writeln!(
+        text,
+        "\n    {STRONG}{}:{}{STRONG:#}{function}{}",
+        shown(report, &place.file),
+        place.line,
+        stuck_elsewhere(report, cause, place)
+    );
     let first = place.line.saturating_sub(2).max(1);
     let width = (place.line + 1).to_string().len();
     for number in first..=place.line + 1 {
@@ -148,8 +165,10 @@ fn place(text: &mut String, report: &Report, cause: &RankedCause, sources: &Sour
 /// Other lines of the user's that the evidence points at: `stuck: track.py:58 main`.
 fn stuck_elsewhere(report: &Report, cause: &RankedCause, place: &Place) -> String {
     let own = format!("{}:{}", base_name(&place.file), place.line);
-    let evidence = report.evidence.iter().filter(|evidence| cause.evidence.contains(&evidence.id) && evidence.source == "stack");
-    let other = evidence.filter_map(|evidence| evidence.says.strip_prefix("it writes at ")).find(|at| !at.starts_with(&own));
+    let evidence =
+        report.evidence.iter().filter(|evidence| cause.evidence.contains(&evidence.id) && evidence.source == "stack");
+    let other =
+        evidence.filter_map(|evidence| evidence.says.strip_prefix("it writes at ")).find(|at| !at.starts_with(&own));
     other.map(|at| format!("      {DIM}stuck:{DIM:#} {at}")).unwrap_or_default()
 }
 
@@ -195,12 +214,24 @@ fn noise(text: &mut String, report: &Report) {
 fn footer(text: &mut String, report: &Report) {
     let did = |part: &'static str| report.actions.iter().filter(move |action| action.did.contains(part));
     let mut said = Vec::new();
-    for action in did("leftover").chain(did("daemon")).chain(did("could not end")).chain(did("not kept")).chain(did("shim")) {
+    for action in
+        did("leftover").chain(did("daemon")).chain(did("could not end")).chain(did("not kept")).chain(did("shim"))
+    {
         let _ = writeln!(text, "\n  {}", action.did);
     }
-    said.extend(report.actions.iter().find(|action| action.did.starts_with("ended ") && action.did.contains(" in ")).map(|action| action.did.clone()));
+    said.extend(
+        report
+            .actions
+            .iter()
+            .find(|action| action.did.starts_with("ended ") && action.did.contains(" in "))
+            .map(|action| action.did.clone()),
+    );
     for leftover in report.leftovers.iter().filter(|leftover| leftover.fate == "survives") {
-        let _ = writeln!(text, "\n  {BAD}left:{BAD:#} pid {} {} (state {}, in {})", leftover.pid, leftover.command, leftover.state, leftover.wchan);
+        let _ = writeln!(
+            text,
+            "\n  {BAD}left:{BAD:#} pid {} {} (state {}, in {})",
+            leftover.pid, leftover.command, leftover.state, leftover.wchan
+        );
     }
     if report.run.started.is_some() {
         said.push("output kept".to_owned());
@@ -215,8 +246,13 @@ fn footer(text: &mut String, report: &Report) {
 pub(crate) fn hidden(hidden: &[Denied]) -> String {
     let mut text = String::new();
     for denied in hidden.iter().take(8) {
-        let command = denied.command.as_ref().map(|command| format!("; to see them: {STRONG}{}{STRONG:#}", pasteable(command))).unwrap_or_default();
-        let _ = writeln!(text, "  {WARN}hidden:{WARN:#} {} of pid {} ({}){command}", denied.what, denied.pid, denied.why);
+        let command = denied
+            .command
+            .as_ref()
+            .map(|command| format!("; to see them: {STRONG}{}{STRONG:#}", pasteable(command)))
+            .unwrap_or_default();
+        let _ =
+            writeln!(text, "  {WARN}hidden:{WARN:#} {} of pid {} ({}){command}", denied.what, denied.pid, denied.why);
     }
     text
 }

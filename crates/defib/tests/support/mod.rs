@@ -6,13 +6,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The program under test.
-pub const DEFIB: &str = env!("CARGO_BIN_EXE_defib");
+pub(crate) const DEFIB: &str = env!("CARGO_BIN_EXE_defib");
 
 /// Longest time any single run of a test may take.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A command with a state folder of its own and an environment without surprises.
-pub fn defib(state: &Path) -> Command {
+pub(crate) fn defib(state: &Path) -> Command {
     let mut command = Command::new(DEFIB);
     command
         .env("DEFIB_STATE", state)
@@ -26,7 +26,7 @@ pub fn defib(state: &Path) -> Command {
 }
 
 /// Waits for a condition; `None` at the deadline.
-pub fn wait_for<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
+pub(crate) fn wait_for<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + within;
     loop {
         if let Some(found) = condition() {
@@ -40,7 +40,7 @@ pub fn wait_for<T>(within: Duration, mut condition: impl FnMut() -> Option<T>) -
 }
 
 /// A child that is killed when the test ends early.
-pub struct Held(pub Child);
+pub(crate) struct Held(pub(crate) Child);
 
 impl Drop for Held {
     fn drop(&mut self) {
@@ -50,7 +50,7 @@ impl Drop for Held {
 }
 
 /// Runs to the end, within the deadline.
-pub fn output(command: &mut Command) -> Output {
+pub(crate) fn output(command: &mut Command) -> Output {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
     let pid = child.id();
     let (sender, receiver) = std::sync::mpsc::channel();
@@ -59,18 +59,18 @@ pub fn output(command: &mut Command) -> Output {
         Ok(output) => output.expect("wait"),
         Err(_) => {
             let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
-            panic!("not over after {DEADLINE:?}");
+            unreachable!("not over after {DEADLINE:?}")
         }
     }
 }
 
 /// Text of a stream.
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Is there a live process (no zombie) whose command line contains this?
-pub fn alive(marker: &str) -> bool {
+pub(crate) fn alive(marker: &str) -> bool {
     let entries = std::fs::read_dir("/proc").expect("/proc");
     entries.flatten().any(|entry| {
         let folder: PathBuf = entry.path();

@@ -98,8 +98,17 @@ impl Sources<'_> {
             let index = line.checked_sub(excerpt.first_line)? as usize;
             (excerpt.file == file).then(|| excerpt.lines.get(index).map(String::as_str))?
         });
-        let frames = || self.log.tracebacks.iter().rev().flat_map(|traceback| &traceback.chain).flat_map(|exception| &exception.frames);
-        seen.or_else(|| frames().filter(|_| matters).find(|frame| frame.file == file && frame.line == line)?.source.as_deref())
+        let frames = || {
+            self.log
+                .tracebacks
+                .iter()
+                .rev()
+                .flat_map(|traceback| &traceback.chain)
+                .flat_map(|exception| &exception.frames)
+        };
+        seen.or_else(|| {
+            frames().filter(|_| matters).find(|frame| frame.file == file && frame.line == line)?.source.as_deref()
+        })
     }
 }
 
@@ -113,7 +122,8 @@ fn excerpts(entries: &[Entry]) -> Vec<&Excerpt> {
 
 fn excerpt(report: &Report, place: &Place, sources: &Sources<'_>) -> Markup {
     let numbers = place.line.saturating_sub(AROUND).max(1)..=place.line.saturating_add(AROUND);
-    let lines: Vec<_> = numbers.filter_map(|number| Some((number, sources.line(&place.file, number, number == place.line)?))).collect();
+    let lines: Vec<_> =
+        numbers.filter_map(|number| Some((number, sources.line(&place.file, number, number == place.line)?))).collect();
     html! {
         figure.code {
             figcaption {

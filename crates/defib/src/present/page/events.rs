@@ -30,7 +30,8 @@ pub(super) enum Lane {
 
 impl Lane {
     /// All, in order.
-    pub(super) const ALL: [Self; 7] = [Self::Run, Self::Stages, Self::Progress, Self::Heartbeats, Self::Signals, Self::Looks, Self::Notices];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Run, Self::Stages, Self::Progress, Self::Heartbeats, Self::Signals, Self::Looks, Self::Notices];
 
     /// Its name.
     pub(super) fn name(self) -> &'static str {
@@ -83,8 +84,9 @@ pub(super) struct Mark {
 pub(super) fn happenings(entries: &[Entry]) -> Vec<Happening<'_>> {
     let timed = entries.iter().filter(|entry| entry.at_s.is_finite());
     let one = |entry: &'_ Entry| placed(&entry.event).map(|(lane, glyph)| (entry.at_s.max(0.0), lane, glyph));
-    let mut all: Vec<Happening<'_>> =
-        timed.filter_map(|entry| one(entry).map(|(at_s, lane, glyph)| Happening { lane, at_s, glyph, event: &entry.event })).collect();
+    let mut all: Vec<Happening<'_>> = timed
+        .filter_map(|entry| one(entry).map(|(at_s, lane, glyph)| Happening { lane, at_s, glyph, event: &entry.event }))
+        .collect();
     all.sort_by(|one, other| one.at_s.total_cmp(&other.at_s));
     all
 }
@@ -112,7 +114,9 @@ fn placed(event: &Event) -> Option<(Lane, &'static str)> {
 fn words(event: &Event) -> String {
     match event {
         Event::Started { pid, .. } => format!("started, pid {pid}"),
-        Event::NotStarted { step, path, errno } => format!("could not {} {} (errno {errno})", tell_within(step, 80), tell_within(path, 200)),
+        Event::NotStarted { step, path, errno } => {
+            format!("could not {} {} (errno {errno})", tell_within(step, 80), tell_within(path, 200))
+        }
         Event::Stopped { signal } => format!("stopped by {}", signal_name(*signal)),
         Event::Continued => "goes on".to_owned(),
         Event::Restarted { number } => format!("started again, restart {number}"),
@@ -121,13 +125,18 @@ fn words(event: &Event) -> String {
         Event::TreeEnded { ended, survivors, .. } => format!("the tree is ended: {ended} by defib, {survivors} left"),
         Event::Stage { name } => tell_within(name, 200),
         Event::Heartbeat => "heartbeat".to_owned(),
-        Event::Progress { done, total, .. } => format!("{done}{}", total.map(|total| format!(" of {total}")).unwrap_or_default()),
+        Event::Progress { done, total, .. } => {
+            format!("{done}{}", total.map(|total| format!(" of {total}")).unwrap_or_default())
+        }
         Event::Look { look } => {
             let processes = look.processes.iter().filter(|process| process.in_tree).count();
             format!("looked at {} for {:.0} ms", count(processes, "process", "processes"), look.took_s * 1000.0)
         }
         Event::Signal { signal, sender, forwarded } => {
-            let from = sender.as_ref().map(|sender| format!(" from {}", tell_within(&sender_name(sender), 200))).unwrap_or_default();
+            let from = sender
+                .as_ref()
+                .map(|sender| format!(" from {}", tell_within(&sender_name(sender), 200)))
+                .unwrap_or_default();
             format!("{}{from}{}", signal_name(*signal), if *forwarded { ", passed on" } else { "" })
         }
         Event::Notice { text } | Event::Trouble { text } => tell_within(text, 400),
@@ -155,11 +164,18 @@ pub(super) fn marks(all: &[Happening<'_>], lane: Lane, end_s: f64) -> Vec<Mark> 
     }
     #[expect(clippy::cast_precision_loss, reason = "a small number")]
     let width = (end_s / MARKS as f64).max(f64::MIN_POSITIVE);
-    let same = |one: &&Happening<'_>, other: &&Happening<'_>| (one.at_s / width).floor() == (other.at_s / width).floor();
+    let same =
+        |one: &&Happening<'_>, other: &&Happening<'_>| (one.at_s / width).floor() == (other.at_s / width).floor();
     let joined = own.chunk_by(same).map(|group| {
         let mut mark = group[group.len() - 1].mark();
         if group.len() > 1 {
-            mark.words = format!("{} from {} to {}, last: {}", group.len(), super::clock(group[0].at_s), super::clock(mark.at_s), mark.words);
+            mark.words = format!(
+                "{} from {} to {}, last: {}",
+                group.len(),
+                super::clock(group[0].at_s),
+                super::clock(mark.at_s),
+                mark.words
+            );
         }
         mark
     });
@@ -187,8 +203,12 @@ fn together(own: &[&Happening<'_>], end_s: f64) -> Vec<Mark> {
 /// The time without movement that led to an end: from, to, in words.
 pub(super) fn quiet(entries: &[Entry]) -> Option<(f64, f64, String)> {
     entries.iter().find_map(|entry| match &entry.event {
-        Event::Ending(Ending::Stalled { quiet_s }) => Some((entry.at_s - quiet_s, entry.at_s, format!("nothing moved for {}", seconds(*quiet_s)))),
-        Event::Ending(Ending::NoHeartbeat { limit_s }) => Some((entry.at_s - limit_s, entry.at_s, format!("no heartbeat for {}", seconds(*limit_s)))),
+        Event::Ending(Ending::Stalled { quiet_s }) => {
+            Some((entry.at_s - quiet_s, entry.at_s, format!("nothing moved for {}", seconds(*quiet_s))))
+        }
+        Event::Ending(Ending::NoHeartbeat { limit_s }) => {
+            Some((entry.at_s - limit_s, entry.at_s, format!("no heartbeat for {}", seconds(*limit_s))))
+        }
         _ => None,
     })
 }

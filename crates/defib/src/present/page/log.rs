@@ -35,7 +35,12 @@ pub(super) fn section(report: &Report, entries: &[Entry], log: &Log, study: &Stu
     let first = fatal.as_ref().and_then(|fatal| log.lines.get(fatal.start)).map(|line| line.stream);
     streams.sort_by_key(|stream| first != Some(*stream));
     let mut seen = Vec::new();
-    streams.retain(|stream| !seen.contains(stream) && { seen.push(*stream); true });
+    streams.retain(|stream| {
+        !seen.contains(stream) && {
+            seen.push(*stream);
+            true
+        }
+    });
     html! {
         section #log aria-labelledby="log-title" {
             h2 #log-title { "What it printed" }

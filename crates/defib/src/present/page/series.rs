@@ -52,7 +52,10 @@ impl Unit {
         while scale * base < peak && scale < 1e300 {
             scale *= base;
         }
-        let steps = [1.0, 2.0, 4.0, 8.0, 10.0, 16.0, 20.0, 32.0, 40.0, 64.0, 80.0, 100.0, 128.0, 200.0, 256.0, 400.0, 512.0, 800.0];
+        let steps = [
+            1.0, 2.0, 4.0, 8.0, 10.0, 16.0, 20.0, 32.0, 40.0, 64.0, 80.0, 100.0, 128.0, 200.0, 256.0, 400.0, 512.0,
+            800.0,
+        ];
         steps.iter().map(|step| step * scale).find(|top| *top >= peak).unwrap_or(scale * base)
     }
 }
@@ -108,22 +111,43 @@ pub(super) fn samples(entries: &[Entry]) -> Vec<&Vitals> {
 pub(super) fn charts(samples: &[&Vitals]) -> Vec<Chart> {
     let rate = |name: &str, of: fn(&Vitals) -> f64| line(name, rates(samples, of));
     let gauge = |name: &str, of: fn(&Vitals) -> Option<f64>| line(name, gauges(samples, of));
-    let chart = |title: &str, unit, lines: Vec<Option<Line>>| Chart { title: title.to_owned(), unit, lines: lines.into_iter().flatten().collect() };
+    let chart = |title: &str, unit, lines: Vec<Option<Line>>| Chart {
+        title: title.to_owned(),
+        unit,
+        lines: lines.into_iter().flatten().collect(),
+    };
     let mut charts = vec![
         chart("CPU", Unit::Cores, vec![rate("used", |vitals| vitals.cpu_s)]),
         chart(
             "Memory",
             Unit::Bytes,
-            vec![gauge("resident (RSS)", |vitals| Some(float(vitals.rss_bytes))), gauge("own share (PSS)", |vitals| vitals.pss_bytes.map(float))],
+            vec![
+                gauge("resident (RSS)", |vitals| Some(float(vitals.rss_bytes))),
+                gauge("own share (PSS)", |vitals| vitals.pss_bytes.map(float)),
+            ],
         ),
         chart("Output", Unit::ByteRate, vec![rate("printed", |vitals| float(vitals.output_bytes))]),
-        chart("Storage", Unit::ByteRate, vec![rate("read", |vitals| float(vitals.read_bytes)), rate("written", |vitals| float(vitals.written_bytes))]),
-        chart("Network", Unit::ByteRate, vec![rate("received", |vitals| float(vitals.net_received)), rate("sent", |vitals| float(vitals.net_sent))]),
+        chart(
+            "Storage",
+            Unit::ByteRate,
+            vec![
+                rate("read", |vitals| float(vitals.read_bytes)),
+                rate("written", |vitals| float(vitals.written_bytes)),
+            ],
+        ),
+        chart(
+            "Network",
+            Unit::ByteRate,
+            vec![rate("received", |vitals| float(vitals.net_received)), rate("sent", |vitals| float(vitals.net_sent))],
+        ),
         chart("Context switches", Unit::Rate, vec![rate("of main threads", |vitals| float(vitals.switches))]),
         chart(
             "Processes and threads",
             Unit::Count,
-            vec![gauge("threads", |vitals| Some(f64::from(vitals.threads))), gauge("processes", |vitals| Some(f64::from(vitals.processes)))],
+            vec![
+                gauge("threads", |vitals| Some(f64::from(vitals.threads))),
+                gauge("processes", |vitals| Some(f64::from(vitals.processes))),
+            ],
         ),
         chart(
             "Pressure",
@@ -149,7 +173,11 @@ fn gpus(samples: &[&Vitals]) -> Vec<Chart> {
         let used = gauges(samples, |vitals| gpu(vitals)?.utilization.map(f64::from));
         let own = gauges(samples, |vitals| gpu(vitals)?.tree_bytes.map(float));
         let all = gauges(samples, |vitals| gpu(vitals).map(|gpu| float(gpu.used_bytes)));
-        charts.push(Chart { title: format!("GPU {index}"), unit: Unit::Percent, lines: line("in use", used).into_iter().collect() });
+        charts.push(Chart {
+            title: format!("GPU {index}"),
+            unit: Unit::Percent,
+            lines: line("in use", used).into_iter().collect(),
+        });
         let lines = [line("this run", own), line("everybody", all)].into_iter().flatten().collect();
         charts.push(Chart { title: format!("GPU {index} memory"), unit: Unit::Bytes, lines });
     }
@@ -203,7 +231,9 @@ pub(super) fn thin(points: Vec<Point>, most: usize) -> Vec<Point> {
     let parts = (most / 2).saturating_sub(1).max(1);
     let mut kept: Vec<Point> = points.first().copied().into_iter().collect();
     for part in points.chunks(points.len().div_ceil(parts)) {
-        let index = |best: fn(f64, f64) -> bool| (1..part.len()).fold(0, |chosen, next| if best(part[next].1, part[chosen].1) { next } else { chosen });
+        let index = |best: fn(f64, f64) -> bool| {
+            (1..part.len()).fold(0, |chosen, next| if best(part[next].1, part[chosen].1) { next } else { chosen })
+        };
         let (low, high) = (index(|one, other| one < other), index(|one, other| one > other));
         kept.push(part[low.min(high)]);
         if low != high {
@@ -240,7 +270,14 @@ mod tests {
 
     #[test]
     fn the_top_is_round_and_not_below_the_peak() {
-        for (unit, peak) in [(Unit::Bytes, 37_621_760.0), (Unit::Cores, 1.02), (Unit::Count, 4.0), (Unit::Percent, 87.0), (Unit::Rate, 0.3), (Unit::ByteRate, 1e18)] {
+        for (unit, peak) in [
+            (Unit::Bytes, 37_621_760.0),
+            (Unit::Cores, 1.02),
+            (Unit::Count, 4.0),
+            (Unit::Percent, 87.0),
+            (Unit::Rate, 0.3),
+            (Unit::ByteRate, 1e18),
+        ] {
             let top = unit.ceiling(peak);
             assert!(top >= peak && top <= peak.max(1.0) * 2.6, "{unit:?} {peak} {top}");
         }

@@ -50,10 +50,27 @@ struct View<'a, 's> {
 }
 
 fn tree(study: &Study<'_>, look: &Look, graph: &Graph<'_>) -> Markup {
-    let stuck = study.verdict.iter().flat_map(|verdict| &verdict.stuck).filter_map(|id| graph.nodes.get(*id)).map(|node| node.thread.tid);
-    let mut view = View { look, graph, stuck: stuck.collect(), relay: study.case.relay, cwd: &study.case.cwd, frames_left: ALL_FRAMES, processes_left: PROCESSES };
+    let stuck = study
+        .verdict
+        .iter()
+        .flat_map(|verdict| &verdict.stuck)
+        .filter_map(|id| graph.nodes.get(*id))
+        .map(|node| node.thread.tid);
+    let mut view = View {
+        look,
+        graph,
+        stuck: stuck.collect(),
+        relay: study.case.relay,
+        cwd: &study.case.cwd,
+        frames_left: ALL_FRAMES,
+        processes_left: PROCESSES,
+    };
     let tree: Vec<&Process> = look.processes.iter().filter(|process| process.in_tree).collect();
-    let roots: Vec<&Process> = tree.iter().copied().filter(|process| !tree.iter().any(|other| other.pid == process.ppid && other.pid != process.pid)).collect();
+    let roots: Vec<&Process> = tree
+        .iter()
+        .copied()
+        .filter(|process| !tree.iter().any(|other| other.pid == process.ppid && other.pid != process.pid))
+        .collect();
     let branches: Vec<Markup> = roots.iter().map(|root| branch(&mut view, root, 0)).collect();
     let shown = PROCESSES - view.processes_left;
     let looks = study.case.looks.len();
@@ -77,7 +94,11 @@ fn branch(view: &mut View<'_, '_>, process: &Process, depth: usize) -> Markup {
     let look = view.look;
     let stuck = process.threads.iter().any(|thread| view.stuck.contains(&thread.tid));
     let threads: Vec<Markup> = process.threads.iter().take(THREADS).map(|one| thread(view, process, one)).collect();
-    let children: Vec<&Process> = look.processes.iter().filter(|other| other.in_tree && other.ppid == process.pid && other.pid != process.pid).collect();
+    let children: Vec<&Process> = look
+        .processes
+        .iter()
+        .filter(|other| other.in_tree && other.ppid == process.pid && other.pid != process.pid)
+        .collect();
     let children: Vec<Markup> = children.into_iter().map(|child| branch(view, child, depth + 1)).collect();
     html! {
         li {
@@ -160,12 +181,17 @@ fn library(file: &str) -> Option<&str> {
 
 fn wait(node: &Node<'_>, looks: usize) -> String {
     let words = tell_within(&wait_words(node), 300);
-    if looks > 1 && node.unchanged == looks && !node.active() { format!("{words} · the same in all {looks} looks") } else { words }
+    if looks > 1 && node.unchanged == looks && !node.active() {
+        format!("{words} · the same in all {looks} looks")
+    } else {
+        words
+    }
 }
 
 /// Pipes and sockets, and who holds their other ends.
 fn ends(view: &View<'_, '_>, process: &Process) -> Markup {
-    let told: Vec<Markup> = process.descriptors.iter().filter_map(|descriptor| end(view, process, descriptor)).collect();
+    let told: Vec<Markup> =
+        process.descriptors.iter().filter_map(|descriptor| end(view, process, descriptor)).collect();
     html! {
         @if !told.is_empty() {
             details.ends {

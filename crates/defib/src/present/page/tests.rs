@@ -26,8 +26,14 @@ fn run(at_s: f64) -> Vec<Entry> {
         pty: false,
         version: "0.1.0".into(),
     };
-    let ended = [Event::Exited { code: Some(0), signal: None, core: false, max_rss_bytes: 1, cpu_s: 0.1 }, Event::TreeEnded { ended: 0, survivors: 0, took_s: 0.0 }];
-    let mut entries = vec![Entry { at_s: 0.0, event: started }, Entry { at_s: 0.0, event: Event::Started { pid: 11, start_ticks: 1 } }];
+    let ended = [
+        Event::Exited { code: Some(0), signal: None, core: false, max_rss_bytes: 1, cpu_s: 0.1 },
+        Event::TreeEnded { ended: 0, survivors: 0, took_s: 0.0 },
+    ];
+    let mut entries = vec![
+        Entry { at_s: 0.0, event: started },
+        Entry { at_s: 0.0, event: Event::Started { pid: 11, start_ticks: 1 } },
+    ];
     entries.extend(ended.map(|event| Entry { at_s, event }));
     entries
 }
@@ -37,7 +43,8 @@ fn sampled(number: usize) -> Vec<Entry> {
     let mut entries = run(number as f64);
     for index in 0..number {
         let (at_s, counter) = (index as f64, index as u64);
-        let gpu = GpuVitals { utilization: Some(50), used_bytes: 9 << 30, tree_bytes: Some(8 << 30), ..GpuVitals::default() };
+        let gpu =
+            GpuVitals { utilization: Some(50), used_bytes: 9 << 30, tree_bytes: Some(8 << 30), ..GpuVitals::default() };
         let vitals = Vitals {
             at_s,
             cpu_s: at_s * 0.7,
@@ -68,10 +75,31 @@ fn every_section_is_there_and_says_what_was_found() {
     let (report, entries, log) = fixture();
     let page = page(&report, &entries, &log);
     for part in [
-        "<html lang=\"en\">", "<title>", "<h1>", "id=\"causes\"", "id=\"timeline\"", "id=\"stacks\"", "id=\"log\"", "id=\"did\"", "pipe-full", "proved",
-        "bytes are queued there", "child.wait(timeout=180)", "child.communicate(timeout=180)", "nothing moved for 5.0 s", "Context switches", "<polyline",
-        "prefers-color-scheme: dark", "read by", "stuck", "service listens on", "ended 2 processes", "defib show rma7q3mew --json", "defib logs rma7q3mew",
-        "Nothing to show: ", "role=\"img\" aria-label=",
+        "<html lang=\"en\">",
+        "<title>",
+        "<h1>",
+        "id=\"causes\"",
+        "id=\"timeline\"",
+        "id=\"stacks\"",
+        "id=\"log\"",
+        "id=\"did\"",
+        "pipe-full",
+        "proved",
+        "bytes are queued there",
+        "child.wait(timeout=180)",
+        "child.communicate(timeout=180)",
+        "nothing moved for 5.0 s",
+        "Context switches",
+        "<polyline",
+        "prefers-color-scheme: dark",
+        "read by",
+        "stuck",
+        "service listens on",
+        "ended 2 processes",
+        "defib show rma7q3mew --json",
+        "defib logs rma7q3mew",
+        "Nothing to show: ",
+        "role=\"img\" aria-label=",
     ] {
         assert!(page.contains(part), "{part} is missing");
     }
@@ -85,7 +113,11 @@ fn the_page_loads_nothing() {
         assert!(!page.contains(part), "{part}");
     }
     for (at, _) in page.match_indices("http://") {
-        assert!(page[at..].starts_with("http://127.0.0.1") || page[at..].starts_with("http://{"), "{}", &page[at..at + 40]);
+        assert!(
+            page[at..].starts_with("http://127.0.0.1") || page[at..].starts_with("http://{"),
+            "{}",
+            &page[at..at + 40]
+        );
     }
     assert!(!page.contains("https://"));
     assert!(!page.contains("0x7fff"), "locals are not shown: they may hold anything");
@@ -93,13 +125,21 @@ fn the_page_loads_nothing() {
 
 #[test]
 fn any_number_of_samples_gives_a_page() {
-    for (number, expected) in [(0, "No vital signs were taken"), (1, "One sample, at 0.00 s"), (2, "2 samples from"), (100_000, "100000 samples from")] {
+    for (number, expected) in [
+        (0, "No vital signs were taken"),
+        (1, "One sample, at 0.00 s"),
+        (2, "2 samples from"),
+        (100_000, "100000 samples from"),
+    ] {
         let page = page_of(&sampled(number), Log::default());
         assert!(page.contains(expected), "{number}");
         assert_eq!(page.contains("<polyline"), number > 1, "{number}");
         assert_eq!(page.contains("GPU 0 memory"), number > 1, "{number}");
         assert!(page.len() < 3 << 20, "{number} samples: {} bytes", page.len());
-        let points = page.split("points=\"").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().split_whitespace().count());
+        let points = page
+            .split("points=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap_or_default().split_whitespace().count());
         assert!(points.max().unwrap_or_default() <= 604, "{number}");
     }
 }
@@ -128,7 +168,14 @@ fn hostile(text: &str) -> (Report, Vec<Entry>, Log) {
             _ => Look::default(),
         })
         .unwrap();
-    let process = |pid| Process { pid, ppid: pid - 1, name: s(), command: vec![s(), s()], threads: vec![thread(pid), thread(pid + 1)], ..look.processes[0].clone() };
+    let process = |pid| Process {
+        pid,
+        ppid: pid - 1,
+        name: s(),
+        command: vec![s(), s()],
+        threads: vec![thread(pid), thread(pid + 1)],
+        ..look.processes[0].clone()
+    };
     let look = Look { at_s: 1.0, root: 11, processes: (11..91).map(process).collect(), ..Look::default() };
     let s = || text.to_owned();
     let events = [
@@ -140,14 +187,25 @@ fn hostile(text: &str) -> (Report, Vec<Entry>, Log) {
         Event::StreamEnded { stream: Stream::Stderr, bytes: 9, not_kept: 5, reason: Some(s()), reader_gone: true },
     ];
     entries.extend(events.map(|event| Entry { at_s: 1.0, event }));
-    let log = Log::read([(Some(Stream::Stdout), format!("{text} {text}").as_bytes()), (Some(Stream::Stderr), format!("{text}\n").repeat(30).as_bytes())]);
+    let log = Log::read([
+        (Some(Stream::Stdout), format!("{text} {text}").as_bytes()),
+        (Some(Stream::Stderr), format!("{text}\n").repeat(30).as_bytes()),
+    ]);
     let mut report = account::report(&entries, log.clone());
     report.run.command = vec![s(), s()];
     report.run.cwd = s();
     report.run.id = s();
     report.run.started = Some(s());
     report.outcome.stage = Some(s());
-    let evidence = |id: &str, noise| Evidence { id: id.into(), source: s(), at_s: Some(1.0), pid: Some(1), thread: Some(s()), says: s(), noise };
+    let evidence = |id: &str, noise| Evidence {
+        id: id.into(),
+        source: s(),
+        at_s: Some(1.0),
+        pid: Some(1),
+        thread: Some(s()),
+        says: s(),
+        noise,
+    };
     report.evidence = vec![evidence("e1", false), evidence("e2", true)];
     report.causes = vec![RankedCause {
         id: s(),
@@ -166,11 +224,22 @@ fn hostile(text: &str) -> (Report, Vec<Entry>, Log) {
 
 #[test]
 fn hostile_text_is_escaped() {
-    for text in ["<script>alert(1)</script>", "</style></title><b x=", "\" onload=\"x", "'\"><svg/onload=x>", "a\0b\u{202e}c\u{1b}[31m", "</pre></script><!--"] {
+    for text in [
+        "<script>alert(1)</script>",
+        "</style></title><b x=",
+        "\" onload=\"x",
+        "'\"><svg/onload=x>",
+        "a\0b\u{202e}c\u{1b}[31m",
+        "</pre></script><!--",
+    ] {
         let (report, entries, log) = hostile(text);
         let page = page(&report, &entries, &log);
         let at = page.find(text);
-        assert!(at.is_none(), "{text}: {:?}", page.get(at.unwrap_or_default().saturating_sub(200)..at.unwrap_or_default() + 60));
+        assert!(
+            at.is_none(),
+            "{text}: {:?}",
+            page.get(at.unwrap_or_default().saturating_sub(200)..at.unwrap_or_default() + 60)
+        );
         assert!(!page.contains(['\0', '\u{1b}', '\u{202e}']), "{text}");
         assert_eq!(page.matches("<script").count(), 1, "{text}");
         assert_eq!(page.matches("</style").count(), 1, "{text}");
@@ -189,7 +258,11 @@ fn large_text_is_bounded() {
 
 #[test]
 fn secrets_of_commands_and_log_are_hidden() {
-    for (text, secret) in [("--api-key s3cr3tvalue", "s3cr3tvalue"), ("token=s3cr3tvalue", "s3cr3tvalue"), ("http://u:s3cr3tvalue@h/x", "s3cr3tvalue")] {
+    for (text, secret) in [
+        ("--api-key s3cr3tvalue", "s3cr3tvalue"),
+        ("token=s3cr3tvalue", "s3cr3tvalue"),
+        ("http://u:s3cr3tvalue@h/x", "s3cr3tvalue"),
+    ] {
         let (report, entries, log) = hostile(text);
         let page = page(&report, &entries, &log);
         let at = page.find(secret).unwrap_or_default();

@@ -23,7 +23,8 @@ struct Axis {
 
 impl Axis {
     fn new(report: &Report, entries: &[Entry]) -> Self {
-        let last = entries.iter().map(|entry| entry.at_s).filter(|at_s| at_s.is_finite()).fold(report.run.wall_s, f64::max);
+        let last =
+            entries.iter().map(|entry| entry.at_s).filter(|at_s| at_s.is_finite()).fold(report.run.wall_s, f64::max);
         let end_s = last.max(0.001);
         Self { end_s, ticks: ticks(end_s), quiet: quiet(entries) }
     }
@@ -57,7 +58,10 @@ impl Axis {
 
 /// Round times, at most eight.
 fn ticks(end_s: f64) -> Vec<f64> {
-    const STEPS: [f64; 22] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0, 3600.0, 7200.0, 14_400.0, 43_200.0];
+    const STEPS: [f64; 22] = [
+        0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 1800.0,
+        3600.0, 7200.0, 14_400.0, 43_200.0,
+    ];
     let days = (end_s / 86_400.0 / 7.0).ceil() * 86_400.0;
     let step = STEPS.into_iter().find(|step| end_s / step <= 7.5).unwrap_or(days);
     let mut ticks = Vec::new();
@@ -156,7 +160,12 @@ fn stage_names(marks: &[Mark], axis: &Axis) -> Markup {
 
 fn chart_row(chart: &Chart, axis: &Axis) -> Markup {
     let (most, last) = (|line: &Line| chart.unit.tell(line.peak), |line: &Line| chart.unit.tell(line.last));
-    let lines = chart.lines.iter().map(|line| format!("{}: most {}, last {}", line.name, most(line), last(line))).collect::<Vec<_>>().join("; ");
+    let lines = chart
+        .lines
+        .iter()
+        .map(|line| format!("{}: most {}, last {}", line.name, most(line), last(line)))
+        .collect::<Vec<_>>()
+        .join("; ");
     let spoken = format!("{} over {}. {lines}", chart.title, seconds(axis.end_s));
     html! {
         div.row.vital {
@@ -209,6 +218,9 @@ mod tests {
             assert!(!ticks.is_empty() && ticks.len() <= 9, "{end_s}: {ticks:?}");
         }
         assert_eq!(ticks(5.3), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
-        assert_eq!((tick_words(0.5), tick_words(300.0), tick_words(9000.0)), ("0.5 s".to_owned(), "5 min".to_owned(), "2:30 h".to_owned()));
+        assert_eq!(
+            (tick_words(0.5), tick_words(300.0), tick_words(9000.0)),
+            ("0.5 s".to_owned(), "5 min".to_owned(), "2:30 h".to_owned())
+        );
     }
 }
