@@ -12,6 +12,7 @@ use crate::diagnose::diagnose;
 use crate::event::{Ending, Entry, Event, Fate, Stream};
 use crate::facts::{Look, Vitals};
 use crate::log::Log;
+use crate::redact::{redact, redact_words};
 use crate::report::{Action, Leftover, Outcome, OutcomeKind, REPORT_VERSION, Report, RunSummary};
 use crate::telling::{seconds, signal_name, size};
 
@@ -214,7 +215,29 @@ pub fn moves(one: &Vitals, other: &Vitals) -> bool {
         || grew(one.written_chars, other.written_chars, 4 << 10)
 }
 
-/// Makes the report of a run.
+/// Takes obvious secrets out of everything a report quotes.
+#[must_use]
+pub fn redacted(mut report: Report) -> Report {
+    let clean = |text: &mut String| {
+        if let std::borrow::Cow::Owned(changed) = redact(text) {
+            *text = changed;
+        }
+    };
+    report.run.command = redact_words(&report.run.command);
+    for cause in &mut report.causes {
+        clean(&mut cause.explanation);
+        for step in &mut cause.next_steps {
+            clean(&mut step.say);
+            step.command = step.command.take().map(|words| redact_words(&words));
+        }
+    }
+    report.evidence.iter_mut().for_each(|evidence| clean(&mut evidence.says));
+    report.actions.iter_mut().for_each(|action| clean(&mut action.did));
+    report.leftovers.iter_mut().for_each(|leftover| clean(&mut leftover.command));
+    report
+}
+
+/// Makes the report of a run, secrets taken out.
 #[must_use]
 pub fn report(entries: &[Entry], log: Log) -> Report {
     let head = header(entries);
@@ -225,7 +248,9 @@ pub fn report(entries: &[Entry], log: Log) -> Report {
     if gone && outcome.kind == OutcomeKind::Failed {
         outcome.kind = OutcomeKind::Killed;
     }
-    Report {
+    let mut vitals = vitals(&case, &outcome);
+    vitals.extend(no_gpu(entries));
+    redacted(Report {
         schema: REPORT_VERSION,
         run: RunSummary {
             id: head.id,
@@ -235,13 +260,24 @@ pub fn report(entries: &[Entry], log: Log) -> Report {
             ended: (case.end != End::Alive).then(|| timestamp(head.started_ms, case.wall_s)).flatten(),
             wall_s: (case.wall_s * 1000.0).round() / 1000.0,
         },
-        vitals: vitals(&case, &outcome),
+        vitals,
         outcome,
         causes: diagnosis.causes,
         evidence: diagnosis.evidence,
         actions: actions(entries),
         leftovers: leftovers(entries),
-    }
+    })
+}
+
+/// Beginning of the line that says why no GPU is watched.
+pub const NO_GPU: &str = "no GPU is watched";
+
+/// That line, as a vital sign that is missing.
+fn no_gpu(entries: &[Entry]) -> Option<(String, Value)> {
+    entries.iter().find_map(|entry| match &entry.event {
+        Event::Trouble { text } if text.starts_with(NO_GPU) => Some(("gpus_absent".to_owned(), json!(text))),
+        _ => None,
+    })
 }
 
 /// Seconds after a start in milliseconds since the epoch, as RFC 3339 in UTC.
@@ -323,6 +359,7 @@ fn action(event: &Event) -> Option<String> {
         }
         Event::Restarted { number } => format!("started it again (restart {number})"),
         Event::Notice { text } => format!("said: {text}"),
+        Event::Trouble { text } if text.starts_with(NO_GPU) => return None,
         Event::Trouble { text } => text.clone(),
         _ => return None,
     };

@@ -12,6 +12,7 @@ use crate::event::Ending;
 use crate::outcome::outcome;
 use crate::report::{Evidence, NextStep, Outcome, RankedCause};
 use crate::telling;
+use crate::waits::Purpose;
 
 /// Largest log-likelihood ratio that one group of evidence may bring.
 const CAP: f64 = 4.0;
@@ -123,7 +124,14 @@ fn round(probability: f64) -> f64 {
 /// Something went wrong, and no cause could be named.
 fn needs_explanation(study: &Study<'_>, outcome: &Outcome) -> bool {
     let silent_end = matches!(study.case.end, End::Unknown) && study.case.log.is_empty();
-    !outcome.healthy && !silent_end
+    (!outcome.healthy && !silent_end) || is_blind(study)
+}
+
+/// A live process whose waits are hidden: nothing can be said of it.
+fn is_blind(study: &Study<'_>) -> bool {
+    let Some(graph) = study.graph.as_ref().filter(|_| study.case.end == End::Alive) else { return false };
+    let mut own = graph.of_process(study.case.root).map(|id| &graph.nodes[id]).peekable();
+    own.peek().is_some() && own.all(|node| node.purpose == Purpose::Unreadable)
 }
 
 fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
@@ -161,6 +169,9 @@ fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
 
 /// The outcome in a sentence, where no cause is settled.
 fn without_cause(study: &Study<'_>) -> String {
+    if is_blind(study) {
+        return "what it waits for is hidden from this user, so nothing can be said".to_owned();
+    }
     match study.case.ending.as_ref().map(|(_, ending)| ending) {
         Some(Ending::OverMemory { limit_bytes, used_bytes }) => format!(
             "it used {}, more than the {} it was allowed; what fills the memory is not settled",
@@ -169,6 +180,9 @@ fn without_cause(study: &Study<'_>) -> String {
         ),
         Some(Ending::TimedOut { limit_s }) => {
             format!("its time of {} was over; what it did meanwhile settles no cause", telling::seconds(*limit_s))
+        }
+        Some(Ending::NoHeartbeat { limit_s }) => {
+            format!("no heartbeat came within {}; what it did meanwhile settles no cause", telling::seconds(*limit_s))
         }
         Some(Ending::NoFirstOutput { limit_s }) => {
             format!("it printed nothing within {}; what it did meanwhile settles no cause", telling::seconds(*limit_s))

@@ -15,6 +15,7 @@ pub mod log;
 pub mod outcome;
 mod pattern;
 pub mod place;
+pub mod redact;
 pub mod report;
 pub mod run;
 pub mod telling;

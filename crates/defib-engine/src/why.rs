@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use defib_core::account::moves;
+use defib_core::account::{moves, redacted};
 use defib_core::case::{Case, End};
 use defib_core::diagnose::{Diagnosis, diagnose};
 use defib_core::event::Stream;
@@ -126,7 +126,7 @@ fn report(case: &Case, diagnosis: Diagnosis, id: &str) -> Report {
         vitals.insert("rss_bytes".into(), last.rss_bytes.into());
         vitals.insert("cpu_share".into(), ((last.cpu_s - first.cpu_s) / span).into());
     }
-    Report {
+    redacted(Report {
         schema: REPORT_VERSION,
         run: RunSummary {
             id: id.to_owned(),
@@ -142,5 +142,5 @@ fn report(case: &Case, diagnosis: Diagnosis, id: &str) -> Report {
         vitals,
         actions: Vec::new(),
         leftovers: Vec::new(),
-    }
+    })
 }

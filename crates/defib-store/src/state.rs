@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -104,7 +105,9 @@ impl State {
                 return Err(StateError::OtherVersion { path: root.to_owned(), found });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(root.join("runs")).map_err(unwritable(root))?;
+                // Command lines and output are nobody else's business.
+                let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join("runs"));
+                made.map_err(unwritable(root))?;
                 // Written whole under another name first: two first runs at once do no harm.
                 let fresh = root.join(format!("{VERSION_FILE}.{}", std::process::id()));
                 fs::write(&fresh, format!("{VERSION}\n")).map_err(unwritable(&fresh))?;
@@ -139,7 +142,6 @@ impl State {
     /// # Errors
     /// Where it cannot be written.
     pub fn create(&self, run: &RunId) -> Result<PathBuf, StateError> {
-        use std::os::unix::fs::DirBuilderExt as _;
         let note = self.note(run);
         let noted = fs::write(&note, "").or_else(|_| {
             fs::create_dir_all(self.root.join(UNFINISHED))?;

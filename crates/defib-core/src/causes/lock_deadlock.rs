@@ -114,6 +114,11 @@ fn by_waits(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
         let explanation = format!("{who} of {} {what}{at}, and no other thread is left that could provide it (unchanged for {})", process_name(first.process), seconds(graph.span_s));
         Finding::odds(vec![(Group::Waits, 1.4), (Group::Stack, if steady { 0.8 } else { 0.0 })], explanation, facts)
     };
+    let finding = if locks.len() >= 2 {
+        finding.step("take the locks in the same order in every thread, or give acquire a timeout")
+    } else {
+        finding
+    };
     Some(
         finding
             .place(place)

@@ -6,7 +6,10 @@
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Sender;
 use std::thread;
+use std::time::Duration;
 
+use defib_process::in_foreground;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, read, write};
 use rustix::termios::{LocalModes, tcgetattr};
 
@@ -23,6 +26,11 @@ pub(super) fn pump(master: OwnedFd, out: Sender<Happening>) {
     thread::spawn(move || {
         let mut keys = [0_u8; 4096];
         loop {
+            // Reading from the background would stop this whole process.
+            if !in_foreground(rustix::stdio::stdin()) || !is_readable() {
+                thread::sleep(Duration::from_millis(50));
+                continue;
+            }
             let length = match read(rustix::stdio::stdin(), &mut keys) {
                 Ok(0) => return,
                 Ok(length) => length,
@@ -46,6 +54,14 @@ pub(super) fn pump(master: OwnedFd, out: Sender<Happening>) {
             }
         }
     });
+}
+
+/// Is a key waiting (or the end of input)? Waits a moment for one.
+fn is_readable() -> bool {
+    let stdin = rustix::stdio::stdin();
+    let mut descriptors = [PollFd::from_borrowed_fd(stdin, PollFlags::IN)];
+    let moment = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+    poll(&mut descriptors, Some(&moment)).is_ok_and(|ready| ready > 0) && in_foreground(stdin)
 }
 
 fn write_all(master: &OwnedFd, mut bytes: &[u8]) -> bool {

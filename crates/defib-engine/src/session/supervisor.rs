@@ -144,6 +144,7 @@ fn attempt(
     feeds::shim(events, sender.clone());
     let raw = terminal.filter(|terminal| terminal.stdin).and_then(|_| keys(&shim, sender));
     let mut session = Session::new(plan, &folder, shim, spec.clock, sender.clone(), audience, raw);
+    session.keyboard = terminal.is_some_and(|terminal| terminal.stdin);
     session.watch(happenings);
     session.close(&run, kernel, state)
 }
@@ -193,6 +194,7 @@ fn keys(shim: &Shim, sender: &Sender<Happening>) -> Option<RawMode> {
     let master = shim.pty_master().ok()??;
     let raw = RawMode::enter(rustix::stdio::stdin()).ok()?;
     keyboard::pump(master, sender.clone());
+    // In the background the terminal is not ours; raw mode begins when it is.
     raw
 }
 
@@ -205,6 +207,7 @@ struct Session<'a> {
     sender: Sender<Happening>,
     audience: &'a mut dyn Audience,
     raw: Option<RawMode>,
+    keyboard: bool,
     sampler: Option<Sender<()>>,
     patience: Option<Patience>,
     progress: ProgressReader,
@@ -241,6 +244,7 @@ impl<'a> Session<'a> {
             sender,
             audience,
             raw,
+            keyboard: false,
             sampler: None,
             patience: None,
             progress: ProgressReader::default(),
@@ -538,6 +542,9 @@ impl<'a> Session<'a> {
                 }
             }
             SIGTSTP => self.suspend(),
+            SIGCONT if self.raw.is_none() && self.keyboard => {
+                self.raw = RawMode::enter(rustix::stdio::stdin()).ok().flatten();
+            }
             SIGCONT => {}
             SIGINT => {
                 self.look_before_interrupt(happenings);

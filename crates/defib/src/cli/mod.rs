@@ -64,8 +64,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.execute(),
         Command::Schema(schema) => schema.execute(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "defib", &mut std::io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "defib", &mut script);
+            std::io::Write::write_all(&mut std::io::stdout(), &script).map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
     };
     match done {

@@ -47,6 +47,9 @@ impl Why {
             bail!("{target} is no process id");
         }
         let explained = why::process(&own_binary()?, pid)?;
+        let blind = explained.looks.last().and_then(|look| look.process(pid)).is_some_and(|process| {
+            process.threads.iter().all(|thread| thread.wait == defib_core::facts::Wait::Unreadable)
+        });
         let sources = present::Sources::of_looks(&explained.looks);
         let code = present::print(&explained.report, &sources, self.json)?;
         if !self.json {
@@ -56,7 +59,8 @@ impl Why {
                 write!(out, "{}", present::stacks(look))?;
             }
         }
-        Ok(code)
+        // 0 if it could look, 125 if not: the fixed interface.
+        Ok(if blind { ExitCode::from(crate::exit::DEFIB_FAILED) } else { code })
     }
 
     fn of_run(&self, text: &str) -> anyhow::Result<ExitCode> {

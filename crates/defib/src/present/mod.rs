@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use defib_core::report::Report;
 
 mod page;
-mod redact;
 mod report;
 mod sources;
 mod stacks;

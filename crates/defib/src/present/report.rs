@@ -114,7 +114,13 @@ fn ending(report: &Report, name: &str) -> String {
 }
 
 fn weight(cause: &RankedCause) -> String {
-    if cause.proved { "proved".to_owned() } else { format!("{:.0} %", cause.probability * 100.0) }
+    if cause.id == "unknown" {
+        "nothing is settled".to_owned()
+    } else if cause.proved {
+        "proved".to_owned()
+    } else {
+        format!("{:.0} %", cause.probability * 100.0)
+    }
 }
 
 fn cause(text: &mut String, report: &Report, cause: &RankedCause) {
@@ -174,7 +180,8 @@ fn stuck_elsewhere(report: &Report, cause: &RankedCause, place: &Place) -> Strin
 
 /// A path as short as it can be from where the program ran.
 fn shown<'a>(report: &Report, file: &'a str) -> &'a str {
-    let inside = file.strip_prefix(report.run.cwd.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    let cwd = Some(report.run.cwd.as_str()).filter(|cwd| cwd.len() > 1);
+    let inside = cwd.and_then(|cwd| file.strip_prefix(cwd)).and_then(|rest| rest.strip_prefix('/'));
     inside.unwrap_or(file)
 }
 

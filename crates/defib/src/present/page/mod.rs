@@ -9,10 +9,9 @@ use defib_core::account;
 use defib_core::case::Study;
 use defib_core::event::Entry;
 use defib_core::log::Log;
+use defib_core::redact::{redact, redact_words};
 use defib_core::report::Report;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-
-use super::redact::{redact, redact_words};
 
 mod causes;
 mod charts;

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 /// What stands in place of a secret.
-pub(crate) const HIDDEN: &str = "•••";
+pub const HIDDEN: &str = "•••";
 
 /// `--api-key X`, `--hf-token 'X'`.
 static FLAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -45,7 +45,7 @@ static IN_URL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// A safety net for text that the program itself printed or was given, not a
 /// proof that nothing secret is left.
 #[must_use]
-pub(crate) fn redact(text: &str) -> Cow<'_, str> {
+pub fn redact(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     apply(&mut text, &IN_URL, |found| format!("{}{HIDDEN}@", &found["name"]));
     apply(&mut text, &HEADER, |found| format!("{}{HIDDEN}", &found["name"]));
@@ -59,7 +59,7 @@ pub(crate) fn redact(text: &str) -> Cow<'_, str> {
 /// The words of a command with secrets replaced: the word after `--api-key`,
 /// and all that follows `--password=`.
 #[must_use]
-pub(crate) fn redact_words(words: &[String]) -> Vec<String> {
+pub fn redact_words(words: &[String]) -> Vec<String> {
     let mut hide = false;
     let clean = words.iter().map(|word| {
         let follows = std::mem::take(&mut hide);
