@@ -78,6 +78,7 @@ pub struct Patience {
     routine: usize,
     limits: Vec<f64>,
     explained: bool,
+    tolerated: bool,
     part_told: bool,
     had_output: bool,
 }
@@ -101,6 +102,7 @@ impl Patience {
             routine: 0,
             limits: Vec::new(),
             explained: false,
+            tolerated: false,
             part_told: false,
             had_output: false,
         };
@@ -151,6 +153,7 @@ impl Patience {
         self.looks.clear();
         self.verdict = None;
         self.explained = false;
+        self.tolerated = false;
     }
 
     /// New vital signs.
@@ -178,6 +181,11 @@ impl Patience {
     /// The next look was not asked for by [`Patience::advise`]; it has stacks.
     pub fn expect_stacks(&mut self) {
         self.with_stacks = true;
+    }
+
+    /// The stall has been told and is left alone, until something moves.
+    pub fn tolerate(&mut self) {
+        self.tolerated = true;
     }
 
     /// A look failed or was dropped.
@@ -268,7 +276,7 @@ impl Patience {
         let patience = own.unwrap_or(if is_patient { PATIENT_S } else { PROVED_S });
         // The last look must be as old as patience asks: what it saw is the reason.
         let seen_s = self.looks.last()?.at_s - self.quiet_since;
-        if quiet < patience || seen_s < patience * 0.85 {
+        if self.tolerated || quiet < patience || seen_s < patience * 0.85 {
             return None;
         }
         if own.is_some() || grade == Grade::Proved {

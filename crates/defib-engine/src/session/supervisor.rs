@@ -495,7 +495,7 @@ impl<'a> Session<'a> {
     fn stalled(&mut self, quiet_s: f64, happenings: &Receiver<Happening>) {
         if self.plan.on_stall == OnStall::Report {
             if let Some(patience) = &mut self.patience {
-                patience.moved(self.clock.at_s());
+                patience.tolerate();
             }
             self.explain();
             return;
@@ -519,7 +519,10 @@ impl<'a> Session<'a> {
         if let Some(place) = &cause.place {
             text.push_str(&format!("\n  at {}:{}", place.file, place.line));
         }
-        text.push_str("\n  it goes on; Ctrl+C ends it, and --stall-after would have");
+        text.push_str(match self.plan.limits.stall_after {
+            Some(_) => "\n  it goes on; Ctrl+C ends it",
+            None => "\n  it goes on; Ctrl+C ends it, and --stall-after would have",
+        });
         self.audience.notice(&text);
         self.write(Event::Notice { text });
     }

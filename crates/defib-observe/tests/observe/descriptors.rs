@@ -150,7 +150,8 @@ fn forks_that_never_executed() {
 
 #[test]
 fn handlers_and_buffering() {
-    let code = "import signal,time\nsignal.signal(15,lambda *a:0)\nprint('ready',flush=True)\ntime.sleep(60)";
+    // Python leaves SIGINT alone where it is inherited as ignored, as under `&`.
+    let code = "import signal,time\nsignal.signal(2,signal.default_int_handler)\nsignal.signal(15,lambda *a:0)\nprint('ready',flush=True)\ntime.sleep(60)";
     let mut program = Program::python(code);
     program.line();
     let found = look(&request(program.pid()));

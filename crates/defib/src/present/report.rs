@@ -263,3 +263,32 @@ pub(crate) fn hidden(hidden: &[Denied]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use defib_core::account;
+    use defib_core::event::Entry;
+    use defib_core::log::Log;
+
+    /// The report of the recorded silent-start run, its lines joined so that the
+    /// width of the terminal it is tested in does not matter.
+    #[test]
+    fn the_silent_start_reads_like_this() {
+        let journal = include_str!("../../tests/fixtures/silent_start/journal.jsonl");
+        let entries: Vec<Entry> = journal.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let report = account::report(&entries, Log::default());
+        let text = super::report(&report, &Sources::of(&entries));
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        let words: Vec<&str> = plain.split_whitespace().collect();
+        insta::assert_snapshot!(words.join(" "));
+    }
+
+    #[test]
+    fn a_report_of_the_first_format_still_opens() {
+        let text = include_str!("../../tests/fixtures/silent_start/report.json");
+        let report: Report = serde_json::from_str(text).unwrap();
+        assert_eq!(report.causes[0].id, "pipe-full");
+        assert_eq!(report.schema, 1);
+    }
+}
