@@ -1,6 +1,6 @@
 //! Everything known about one run (or one look at a stranger), for the judgement.
 
-use crate::event::{Ending, Sender};
+use crate::event::{Ending, Sender, Stream};
 use crate::facts::{Kernel, Look, Vitals};
 use crate::log::{FaultDump, Log, Traceback, fault_dumps};
 use crate::waits::{Grade, Graph, Verdict, judge};
@@ -134,6 +134,8 @@ pub struct Study<'a> {
     pub root_trace: Option<usize>,
     /// Dumps of crashed native code.
     pub faults: Vec<FaultDump>,
+    /// For each stream, the line from which on it is near its end.
+    near_end: Vec<(Option<Stream>, usize)>,
 }
 
 impl<'a> Study<'a> {
@@ -144,7 +146,15 @@ impl<'a> Study<'a> {
         let verdict = graph.as_ref().map(|graph| judge(graph, case.root, case.moving));
         let fatal = fatal_traceback(case);
         let root_trace = fatal.map(|fatal| root_traceback(&case.log, fatal));
-        Self { case, graph, verdict, fatal, root_trace, faults: fault_dumps(&case.log.lines) }
+        Self {
+            case,
+            graph,
+            verdict,
+            fatal,
+            root_trace,
+            faults: fault_dumps(&case.log.lines),
+            near_end: near_end(&case.log),
+        }
     }
 
     /// The traceback that ended the program.
@@ -206,13 +216,23 @@ impl<'a> Study<'a> {
         {
             return true;
         }
-        let lines = &self.case.log.lines;
-        let Some(line) = lines.get(index) else {
-            return false;
-        };
-        let stream = line.stream;
-        lines[index..].iter().filter(|later| later.stream == stream).count() <= 40
+        let Some(line) = self.case.log.lines.get(index) else { return false };
+        self.near_end.iter().any(|(stream, from)| *stream == line.stream && index >= *from)
     }
+}
+
+/// The index of the fortieth line from the end of each stream, found in one pass.
+fn near_end(log: &Log) -> Vec<(Option<Stream>, usize)> {
+    const NEAR: usize = 40;
+    let mut ends: Vec<(Option<Stream>, usize, usize)> = Vec::new();
+    for (index, line) in log.lines.iter().enumerate().rev() {
+        match ends.iter_mut().find(|end| end.0 == line.stream) {
+            Some((_, from, count)) if *count < NEAR => (*from, *count) = (index, *count + 1),
+            Some(_) => {}
+            None => ends.push((line.stream, index, 1)),
+        }
+    }
+    ends.into_iter().map(|(stream, from, _)| (stream, from)).collect()
 }
 
 /// The traceback that the interpreter printed as it ended: the last of the

@@ -38,6 +38,18 @@ fn standard_input_is_passed_on() {
 }
 
 #[test]
+fn a_reader_that_goes_away_ends_the_program_and_the_run() {
+    let state = state();
+    // Half a million short lines are judged in time that does not grow with their square.
+    let mut run = Held(defib(state.path()).args(["run", "-q", "--", "yes"]).stdout(Stdio::piped()).spawn().unwrap());
+    let mut first = [0; 4];
+    std::io::Read::read_exact(run.0.stdout.as_mut().unwrap(), &mut first).unwrap();
+    drop(run.0.stdout.take());
+    let status = wait_for(Duration::from_secs(30), || run.0.try_wait().unwrap()).expect("the run ends");
+    assert_eq!((&first, status.code()), (b"y\ny\n", Some(141)));
+}
+
+#[test]
 fn exit_codes_follow_the_fixed_interface() {
     let state = state();
     let code = |arguments: &[&str]| output(defib(state.path()).args(arguments)).status.code();

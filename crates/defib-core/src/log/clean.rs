@@ -7,6 +7,9 @@ use super::{Traceback, tracebacks};
 /// Longest line kept, in bytes; what is cut is irrelevant to any signature.
 const LONGEST_LINE: usize = 4096;
 
+/// Most lines of one stream that are judged: a tenth from its beginning, the rest from its end.
+const MOST_LINES: usize = 20_000;
+
 /// One clean line of output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
@@ -35,7 +38,12 @@ impl Log {
     pub fn read<'a>(streams: impl IntoIterator<Item = (Option<Stream>, &'a [u8])>) -> Self {
         let mut lines = Vec::new();
         for (stream, bytes) in streams {
+            let from = lines.len();
             clean_lines(stream, bytes, &mut lines);
+            // Half a million lines of a letter each say no more than their ends.
+            let surplus = (lines.len() - from).saturating_sub(MOST_LINES);
+            let first = (from + MOST_LINES / 10).min(lines.len());
+            lines.drain(first..first + surplus);
         }
         let tracebacks = tracebacks(&lines);
         Self { lines, tracebacks }
@@ -140,6 +148,15 @@ mod tests {
     fn a_prompt_without_line_end_is_marked() {
         let log = Log::read([(None, &b"ready\nContinue? [y/N] "[..])]);
         assert!(log.lines[1].unfinished && !log.lines[0].unfinished);
+    }
+
+    #[test]
+    fn of_very_many_lines_the_ends_are_kept() {
+        let text: String = (0..100_000).map(|number| format!("{number}\n")).collect();
+        let log = Log::read([(None, text.as_bytes())]);
+        assert_eq!(log.lines.len(), MOST_LINES);
+        assert_eq!((log.lines[0].text.as_str(), log.lines[MOST_LINES - 1].text.as_str()), ("0", "99999"));
+        assert_eq!(log.lines[MOST_LINES - 1].number, 100_000);
     }
 
     proptest! {
