@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::case::{Case, End, Lifetime, SignalSeen};
 use crate::diagnose::diagnose;
 use crate::event::{Ending, Entry, Event, Fate, Stream};
-use crate::facts::{Look, Vitals};
+use crate::facts::{Look, Process, ProcessState, Vitals};
 use crate::log::Log;
 use crate::redact::{redact, redact_words};
 use crate::report::{Action, Leftover, Outcome, OutcomeKind, REPORT_VERSION, Report, RunSummary};
@@ -99,6 +99,14 @@ fn note(case: &mut Case, lives: &mut Lives, entry: &Entry) {
         Event::Progress { done, total, .. } => case.progress = Some((*done, *total, entry.at_s)),
         Event::Sample { vitals } => case.vitals.push(vitals.clone()),
         Event::Look { look } => case.looks.push(look.clone()),
+        Event::Gone { pid, ppid, command, lived_s, wait_status } => lives.gone.push(Lifetime {
+            pid: *pid,
+            command: command.join(" "),
+            lived_s: *lived_s,
+            ppid: *ppid,
+            gone_s: entry.at_s,
+            wait_status: *wait_status,
+        }),
         Event::Signal { signal, sender, .. } => {
             case.signals.push(SignalSeen { at_s: entry.at_s, signal: *signal, sender: sender.clone() });
         }
@@ -135,6 +143,7 @@ struct Lives {
     started_s: f64,
     ended_s: Option<f64>,
     output: HashMap<Stream, u64>,
+    gone: Vec<Lifetime>,
 }
 
 impl Lives {
@@ -145,30 +154,40 @@ impl Lives {
         self.output.values().sum()
     }
 
-    /// Processes that were seen in one look and are gone in a later one.
-    fn ended(&self, looks: &[Look]) -> Vec<Lifetime> {
-        let mut seen: HashMap<(i32, u64), (f64, f64, String)> = HashMap::new();
+    /// Processes that ended during the run: those that the samples missed, and
+    /// those that were seen in one look and are gone in a later one.
+    fn ended(self, looks: &[Look]) -> Vec<Lifetime> {
+        let mut seen: HashMap<(i32, u64), (f64, &Process)> = HashMap::new();
         for look in looks {
             for process in look.processes.iter().filter(|process| process.in_tree) {
-                let entry = seen.entry((process.pid, process.start_ticks));
-                let seen = entry.or_insert_with(|| (look.at_s, look.at_s, process.command.join(" ")));
-                seen.1 = look.at_s;
+                seen.insert((process.pid, process.start_ticks), (look.at_s, process));
             }
         }
-        let Some(last) = looks.last() else { return Vec::new() };
-        let first_ticks = looks
-            .iter()
-            .flat_map(|look| &look.processes)
-            .filter(|process| process.in_tree)
-            .map(|process| process.start_ticks)
-            .min();
-        let gone = seen.into_iter().filter(|(_, life)| life.1 < last.at_s);
-        let lives = gone.map(|((pid, ticks), (_, until, command))| {
-            #[expect(clippy::cast_precision_loss, reason = "clock ticks of a run")]
-            let born = first_ticks.map_or(0.0, |first| ticks.saturating_sub(first) as f64 / 100.0);
-            Lifetime { pid, command, lived_s: until - self.started_s - born }
-        });
-        lives.collect()
+        let first_ticks = seen.keys().map(|(_, ticks)| *ticks).min().unwrap_or(0);
+        let last_s = looks.last().map_or(0.0, |look| look.at_s);
+        let mut gone = self.gone;
+        for ((pid, ticks), (until, process)) in seen {
+            let zombie = process.state == ProcessState::Zombie;
+            let known = gone.iter_mut().find(|life| life.pid == pid);
+            match known {
+                Some(life) => life.wait_status = life.wait_status.or(process.wait_status),
+                None if until < last_s || zombie => {
+                    #[expect(clippy::cast_precision_loss, reason = "clock ticks of a run")]
+                    let born = self.started_s + (ticks - first_ticks) as f64 / 100.0;
+                    gone.push(Lifetime {
+                        pid,
+                        command: process.command.join(" "),
+                        lived_s: until - born,
+                        ppid: process.ppid,
+                        gone_s: until,
+                        wait_status: process.wait_status,
+                    });
+                }
+                None => {}
+            }
+        }
+        gone.sort_by(|one, other| one.gone_s.total_cmp(&other.gone_s));
+        gone
     }
 }
 

@@ -90,6 +90,26 @@ pub struct Lifetime {
     pub command: String,
     /// Seconds it lived.
     pub lived_s: f64,
+    /// Parent's process id.
+    pub ppid: i32,
+    /// When it was found to be gone, seconds since the start.
+    pub gone_s: f64,
+    /// Wait status, where it was seen.
+    pub wait_status: Option<i32>,
+}
+
+impl Lifetime {
+    /// The signal that ended it, where that was seen.
+    #[must_use]
+    pub fn signal(&self) -> Option<i32> {
+        self.wait_status.map(|status| status & 0x7f).filter(|&signal| signal != 0)
+    }
+
+    /// It ended badly, as far as was seen.
+    #[must_use]
+    pub fn failed(&self) -> Option<bool> {
+        self.wait_status.map(|status| status != 0)
+    }
 }
 
 impl Default for Case {
@@ -199,6 +219,25 @@ impl<'a> Study<'a> {
     #[must_use]
     pub fn ended_by_defib(&self) -> bool {
         self.case.ending.is_some()
+    }
+
+    /// A limit of the user's (or a person) ended it, or it runs and is asked about:
+    /// then slowness wants an explanation too.
+    #[must_use]
+    pub fn limit_fired(&self) -> bool {
+        let limit = matches!(
+            self.case.ending,
+            Some((
+                _,
+                Ending::TimedOut { .. }
+                    | Ending::NoFirstOutput { .. }
+                    | Ending::NoHeartbeat { .. }
+                    | Ending::OverMemory { .. }
+                    | Ending::Cancelled { .. }
+                    | Ending::StopRequested
+            ))
+        );
+        limit || self.case.end == End::Alive && self.case.ending.is_none()
     }
 
     /// It was stuck or cut short: what matters is where it stood, not what it printed.

@@ -16,6 +16,36 @@ pub enum Group {
     Kernel,
     /// CPU, io, memory over time.
     Vitals,
+    /// GPU fields.
+    Gpu,
+}
+
+/// A sign that speaks for a cause, or is missed where the cause would show it.
+///
+/// Its weight is not written here: [`crate::weights`] holds what the corpus
+/// says about how often it is seen with the cause and without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sign {
+    /// Evidence group.
+    pub group: Group,
+    /// Name, unique within its cause.
+    pub name: &'static str,
+    /// Seen, or expected and absent.
+    pub seen: bool,
+}
+
+impl Sign {
+    /// A sign that was seen.
+    #[must_use]
+    pub fn seen(group: Group, name: &'static str) -> Self {
+        Self { group, name, seen: true }
+    }
+
+    /// A sign that is there or missed.
+    #[must_use]
+    pub fn when(seen: bool, group: Group, name: &'static str) -> Self {
+        Self { group, name, seen }
+    }
 }
 
 /// How a finding speaks for its cause.
@@ -23,8 +53,8 @@ pub enum Group {
 pub enum Strength {
     /// Settles it.
     Proof,
-    /// Natural-log likelihood ratios, one a group at most.
-    Odds(Vec<(Group, f64)>),
+    /// Weighed by its signs, the strongest of each group.
+    Signs(Vec<Sign>),
 }
 
 /// One observed fact, before it has an id.
@@ -107,8 +137,8 @@ impl Finding {
 
     /// A weighed finding.
     #[must_use]
-    pub fn odds(odds: Vec<(Group, f64)>, explanation: impl Into<String>, facts: Vec<Fact>) -> Self {
-        Self { strength: Strength::Odds(odds), ..Self::proof(explanation, facts) }
+    pub fn signs(signs: Vec<Sign>, explanation: impl Into<String>, facts: Vec<Fact>) -> Self {
+        Self { strength: Strength::Signs(signs), ..Self::proof(explanation, facts) }
     }
 
     /// With this place.

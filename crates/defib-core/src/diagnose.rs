@@ -6,24 +6,17 @@
 
 use crate::account::ending_words;
 use crate::case::{Case, End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Strength};
+use crate::cause::{Cause, Fact, Finding, Strength};
 use crate::causes::CATALOGUE;
 use crate::event::Ending;
 use crate::outcome::outcome;
 use crate::report::{Evidence, NextStep, Outcome, RankedCause};
 use crate::telling;
 use crate::waits::Purpose;
+use crate::weights::{Weights, proof_class, signs};
 
-/// Largest log-likelihood ratio that one group of evidence may bring.
-const CAP: f64 = 4.0;
-/// Prior log-odds of any one cause.
-const PRIOR: f64 = -2.0;
-/// Log-odds of `unknown`, against which the others are weighed.
-const UNKNOWN: f64 = 0.0;
 /// Causes below this probability are not named.
 const WORTH_NAMING: f64 = 0.08;
-/// Probability of the first proof; what is left covers proofs that prove something else.
-const PROVED: f64 = 0.97;
 
 /// The verdict on a case.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,22 +29,31 @@ pub struct Diagnosis {
     pub evidence: Vec<Evidence>,
 }
 
-/// Diagnoses a case.
+/// Diagnoses a case with the weights that the program was built with.
 #[must_use]
 pub fn diagnose(case: &Case) -> Diagnosis {
-    let study = Study::new(case);
-    let mut outcome = outcome(&study);
-    let found: Vec<(&Cause, Finding)> = if case.end == End::Exited(0) && case.ending.is_none() {
-        Vec::new()
-    } else {
-        CATALOGUE.iter().filter_map(|cause| Some((*cause, (cause.judge)(&study)?))).collect()
-    };
-    let mut book = EvidenceBook::default();
-    let mut causes = rank(found, &mut book);
-    if causes.is_empty() && needs_explanation(&study, &outcome) {
-        causes.push(unknown(&study, &mut book));
+    diagnose_with(&Study::new(case), Weights::fitted())
+}
+
+/// What each cause says about a case.
+#[must_use]
+pub fn findings(study: &Study<'_>) -> Vec<(&'static Cause, Finding)> {
+    if study.case.end == End::Exited(0) && study.case.ending.is_none() {
+        return Vec::new();
     }
-    book.noise(&study);
+    CATALOGUE.iter().filter_map(|cause| Some((*cause, (cause.judge)(study)?))).collect()
+}
+
+/// Diagnoses a case with these weights, as the measurement does with a program left out.
+#[must_use]
+pub fn diagnose_with(study: &Study<'_>, weights: &Weights) -> Diagnosis {
+    let mut outcome = outcome(study);
+    let mut book = EvidenceBook::default();
+    let mut causes = rank(findings(study), weights, &mut book);
+    if causes.is_empty() && needs_explanation(study, &outcome) {
+        causes.push(unknown(study, &mut book));
+    }
+    book.noise(study);
     if !causes.is_empty() {
         outcome.healthy = false;
     }
@@ -59,7 +61,7 @@ pub fn diagnose(case: &Case) -> Diagnosis {
 }
 
 /// Orders the findings and gives them probabilities.
-fn rank(found: Vec<(&Cause, Finding)>, book: &mut EvidenceBook) -> Vec<RankedCause> {
+fn rank(found: Vec<(&Cause, Finding)>, weights: &Weights, book: &mut EvidenceBook) -> Vec<RankedCause> {
     let (mut proofs, weighed): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|(_, finding)| finding.strength == Strength::Proof);
     proofs.sort_by_key(|(_, finding)| finding.rank);
@@ -69,11 +71,11 @@ fn rank(found: Vec<(&Cause, Finding)>, book: &mut EvidenceBook) -> Vec<RankedCau
     let mut ranked = Vec::new();
     let mut left = 1.0;
     for (cause, finding) in proofs {
-        let probability = left * PROVED;
+        let probability = left * weights.proved(&proof_class(&finding));
         left -= probability;
         ranked.push(book.cause(cause, finding, round(probability), true));
     }
-    for (cause, finding, probability) in weigh(weighed) {
+    for (cause, finding, probability) in weigh(weighed, weights) {
         let probability = probability * left;
         if probability >= WORTH_NAMING {
             ranked.push(book.cause(cause, finding, round(probability), false));
@@ -83,38 +85,21 @@ fn rank(found: Vec<(&Cause, Finding)>, book: &mut EvidenceBook) -> Vec<RankedCau
 }
 
 /// Ranks from here on mean "none of the others".
-const GENERIC: i32 = 80;
+pub(crate) const GENERIC: i32 = 80;
 
 /// Normalises log-odds against the mass for `unknown`; likeliest first.
-fn weigh(weighed: Vec<(&Cause, Finding)>) -> Vec<(&Cause, Finding, f64)> {
-    let score = |finding: &Finding| match &finding.strength {
-        Strength::Proof => CAP,
-        Strength::Odds(odds) => PRIOR + sum_by_group(odds),
-    };
-    let total: f64 = UNKNOWN.exp() + weighed.iter().map(|(_, finding)| score(finding).exp()).sum::<f64>();
+fn weigh<'c>(weighed: Vec<(&'c Cause, Finding)>, weights: &Weights) -> Vec<(&'c Cause, Finding, f64)> {
+    let odds = |cause: &Cause, finding: &Finding| weights.log_odds(cause.id, signs(finding)).exp();
+    let total: f64 = 1.0 + weighed.iter().map(|(cause, finding)| odds(cause, finding)).sum::<f64>();
     let mut shares: Vec<_> = weighed
         .into_iter()
         .map(|(cause, finding)| {
-            let share = score(&finding).exp() / total;
+            let share = odds(cause, &finding) / total;
             (cause, finding, share)
         })
         .collect();
     shares.sort_by(|one, other| other.2.total_cmp(&one.2));
     shares
-}
-
-/// The strongest ratio of each group, capped.
-fn sum_by_group(odds: &[(Group, f64)]) -> f64 {
-    let mut best: Vec<(Group, f64)> = Vec::new();
-    for &(group, ratio) in odds {
-        let ratio = ratio.clamp(-CAP, CAP);
-        match best.iter_mut().find(|(seen, _)| *seen == group) {
-            Some((_, kept)) if kept.abs() >= ratio.abs() => {}
-            Some((_, kept)) => *kept = ratio,
-            None => best.push((group, ratio)),
-        }
-    }
-    best.iter().map(|(_, ratio)| ratio).sum()
 }
 
 fn round(probability: f64) -> f64 {
@@ -262,25 +247,28 @@ const NOISE: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::{Group, Sign};
+    use crate::weights::Ratio;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
-    #[test]
-    fn one_group_counts_once() {
-        let odds = [(Group::Log, 1.0), (Group::Log, 3.0), (Group::Stack, 9.0)];
-        assert!((sum_by_group(&odds) - 7.0).abs() < 1e-9);
+    fn finding(seen: bool) -> Finding {
+        Finding::signs(vec![Sign::when(seen, Group::Log, "x")], "x", vec![Fact::new("log", "x")])
     }
 
-    fn finding(odds: f64) -> Finding {
-        Finding::odds(vec![(Group::Log, odds)], "x", vec![Fact::new("log", "x")])
+    fn weights(ratio: f64) -> Weights {
+        let signs = BTreeMap::from([("x".to_owned(), Ratio { seen: ratio, missed: 0.5 })]);
+        let signs = BTreeMap::from([(CATALOGUE[0].id.to_owned(), signs)]);
+        Weights { signs, ..Weights::fitted().clone() }
     }
 
     proptest! {
         #[test]
-        fn probabilities_stay_below_one_and_ordered(odds in proptest::collection::vec(-6.0f64..6.0, 0..8), proofs in 0usize..4) {
+        fn probabilities_stay_below_one_and_ordered(ratio in -6.0f64..6.0, seen in proptest::collection::vec(any::<bool>(), 0..8), proofs in 0usize..4) {
             let cause = CATALOGUE[0];
-            let mut found: Vec<_> = odds.iter().map(|&odds| (cause, finding(odds))).collect();
+            let mut found: Vec<_> = seen.iter().map(|&seen| (cause, finding(seen))).collect();
             found.extend((0..proofs).map(|_| (cause, Finding::proof("p", vec![Fact::new("log", "p")]))));
-            let ranked = rank(found, &mut EvidenceBook::default());
+            let ranked = rank(found, &weights(ratio), &mut EvidenceBook::default());
             let total: f64 = ranked.iter().map(|cause| cause.probability).sum();
             prop_assert!(total <= 1.0 + 1e-6);
             prop_assert!(ranked.windows(2).all(|pair| pair[0].probability >= pair[1].probability - 1e-9));
@@ -288,10 +276,13 @@ mod tests {
         }
 
         #[test]
-        fn stronger_evidence_never_lowers_a_cause(low in -3.0f64..3.0, more in 0.0f64..1.0) {
+        fn stronger_evidence_never_lowers_a_cause(low in 0.5f64..3.0, more in 0.0f64..1.0) {
             let cause = CATALOGUE[0];
-            let share = |odds: f64| weigh(vec![(cause, finding(odds)), (cause, finding(0.5))]).iter().map(|row| row.2).fold(0.0, f64::max);
-            prop_assert!(share(low.max(0.5) + more) >= share(low.max(0.5)) - 1e-9);
+            let share = |ratio: f64| {
+                let ranked = weigh(vec![(cause, finding(true)), (cause, finding(false))], &weights(ratio));
+                ranked.iter().map(|row| row.2).fold(0.0, f64::max)
+            };
+            prop_assert!(share(low + more) >= share(low) - 1e-9);
         }
     }
 }

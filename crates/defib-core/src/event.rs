@@ -188,6 +188,20 @@ pub enum Event {
         /// The signs.
         vitals: Vitals,
     },
+    /// A process of the tree is gone; only the first hundred are told.
+    Gone {
+        /// Its process id.
+        pid: i32,
+        /// Its parent's.
+        ppid: i32,
+        /// Its command line.
+        command: Vec<String>,
+        /// Seconds it lived, at most one sample more.
+        lived_s: f64,
+        /// Wait status, where it was seen before its parent had waited for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wait_status: Option<i32>,
+    },
     /// A look at the tree.
     Look {
         /// The look.

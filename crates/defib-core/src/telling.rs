@@ -321,6 +321,7 @@ pub fn wait_words(node: &Node<'_>) -> String {
         Purpose::Input { .. } => "waits for input".to_owned(),
         Purpose::Signal => "waits for a signal".to_owned(),
         Purpose::FileLock { .. } => "waits for a file lock".to_owned(),
+        Purpose::LockFile { path } => format!("waits in a loop for the lock file {path} to go away"),
         Purpose::Device { .. } => "waits for a device".to_owned(),
         Purpose::Native => "waits inside native code".to_owned(),
         Purpose::Stopped => "is stopped".to_owned(),

@@ -13,6 +13,7 @@
 mod calls;
 mod excerpt;
 mod files;
+mod lockfile;
 mod look;
 pub mod machine;
 mod netlink;
@@ -28,4 +29,4 @@ mod wait;
 pub use look::{Fault, LookRequest, look};
 pub use oom::OomWatch;
 pub use probe::{PROBE_ARGUMENT, look_within, probe_main};
-pub use sampler::{ProcessActivity, Sample, Sampler};
+pub use sampler::{GoneProcess, ProcessActivity, Sample, Sampler};

@@ -23,6 +23,8 @@ pub(crate) struct Stat {
     pub(crate) rss_pages: u64,
     /// Addresses that a successful exec randomises; zeros where not permitted.
     pub(crate) image: Image,
+    /// Wait status, meaningful for a zombie.
+    pub(crate) exit_status: i32,
 }
 
 /// Addresses of a program image, equal in a child that never executed another.
@@ -77,6 +79,8 @@ pub(crate) fn stat(text: &[u8]) -> Option<Stat> {
             28 => result.image.start_stack = value(),
             48 => result.image.arg_start = value(),
             50 => result.image.env_start = value(),
+            // The last but two of the fields; 0 where it may not be read.
+            52 => result.exit_status = value() as i32,
             _ => {}
         }
     }

@@ -9,13 +9,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use defib_core::facts::{Denied, Excerpt, Frame, Local, PythonStack};
+use defib_core::facts::{Denied, Excerpt, Frame, Local, LockFile, PythonStack};
 use py_spy::config::{Config, LockingStrategy};
 use py_spy::{PythonSpy, StackTrace};
 use serde::{Deserialize, Serialize};
 
 use crate::look::process::{denial, thread_ids};
-use crate::{excerpt, sys};
+use crate::{excerpt, lockfile, sys};
 
 /// How often a torn read is repeated, and for how long.
 const TRIES: u32 = 4;
@@ -34,6 +34,8 @@ pub(crate) struct PythonRead {
     /// By thread id.
     pub(crate) stacks: Vec<(i32, PythonStack)>,
     pub(crate) sources: Vec<Excerpt>,
+    #[serde(default)]
+    pub(crate) lock_files: Vec<LockFile>,
     pub(crate) denied: Option<Denied>,
 }
 
@@ -51,10 +53,24 @@ pub(crate) fn read(pid: i32, locals: bool) -> PythonRead {
             result.version = Some(version);
             place(&mut result, traces);
             result.sources = excerpt::around(pid, result.stacks.iter().map(|(_, stack)| stack));
+            if locals || polls(&result) {
+                result.lock_files = lockfile::near(pid, &result.stacks, &result.sources);
+            }
         }
         Err(why) => result.denied = Some(refusal(pid, why)),
     }
     result
+}
+
+/// A thread sleeps in the user's code, or a library waits for a lock file.
+fn polls(read: &PythonRead) -> bool {
+    let line = |frame: &Frame| {
+        let near = read.sources.iter().filter(|excerpt| excerpt.file == frame.file);
+        near.filter_map(|excerpt| excerpt.lines.get(frame.line.checked_sub(excerpt.first_line)? as usize)).next()
+    };
+    read.stacks.iter().filter_map(|(_, stack)| stack.frames.first()).any(|frame| {
+        line(frame).is_some_and(|text| text.contains("sleep") || text.contains("wait")) || frame.file.contains("lock")
+    })
 }
 
 fn refusal(pid: i32, why: String) -> Denied {

@@ -1,7 +1,7 @@
 //! Runs for ever in the program's own code.
 
-use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::case::Study;
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::event::Ending;
 use crate::facts::{Frame, Look};
 use crate::place::{innermost_user_frame, is_user_file, of_frame};
@@ -19,7 +19,8 @@ pub(super) static CAUSE: Cause = Cause {
 
 /// Importing, compiling and buffered printing look alike and are judged by their own files.
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    if study.case.end != End::Alive && !limit_fired(study) {
+    let over = matches!(study.case.ending, Some((_, Ending::OverMemory { .. })));
+    if !study.limit_fired() || over {
         return None;
     }
     let graph = study.graph.as_ref()?;
@@ -39,13 +40,13 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let native = frames.first().is_some_and(|first| !is_user_file(&first.file));
     let endless = loop_without_end(graph, frames);
     let stack = match (everywhere, endless.is_some()) {
-        (true, true) => 3.2,
-        (true, false) if native => 1.0,
-        (true, false) => 1.8,
-        (false, _) => 0.4,
+        (true, true) => "in an endless loop in every look",
+        (true, false) if native => "in a library call of one function in every look",
+        (true, false) => "in one function in every look",
+        (false, _) => "in one function in some looks",
     };
     let quiet = quiet(study);
-    let odds = vec![(Group::Stack, stack), (Group::Vitals, if quiet { 1.4 } else { -1.0 })];
+    let signs = vec![Sign::seen(Group::Stack, stack), Sign::when(quiet, Group::Vitals, "no output and no traffic")];
     let name = process_name(busiest.process);
     let mut facts = vec![
         Fact::new("vitals", format!("one thread of {name} uses {:.0} % of a core", busiest.cpu_share * 100.0)).of(busiest.process.pid),
@@ -63,7 +64,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         seconds(silence(study))
     );
     Some(
-        Finding::odds(odds, explanation, facts)
+        Finding::signs(signs, explanation, facts)
             .place(Some(of_frame(frame)))
             .step("check what should end this loop, and print or log its progress")
             .step("a long computation looks the same from outside: raise the limit if it is one"),
@@ -76,20 +77,13 @@ fn is_busy(graph: &Graph<'_>, node: &Node<'_>) -> bool {
     node.cpu_share > 0.6 || always_ready
 }
 
-fn limit_fired(study: &Study<'_>) -> bool {
-    matches!(
-        study.case.ending,
-        Some((_, Ending::TimedOut { .. } | Ending::NoFirstOutput { .. } | Ending::NoHeartbeat { .. } | Ending::Cancelled { .. } | Ending::StopRequested))
-    )
-}
-
 /// A busy program without Python: all that can be said is that it computes.
 fn without_stack(study: &Study<'_>, node: &Node<'_>) -> Option<Finding> {
     let name = process_name(node.process);
     let quiet = quiet(study);
     let facts = vec![Fact::new("vitals", format!("{name} uses {:.0} % of a core", node.cpu_share * 100.0)).of(node.process.pid)];
     let explanation = format!("{name} computes with nothing to show for {}", seconds(silence(study)));
-    quiet.then(|| Finding::odds(vec![(Group::Vitals, 1.6)], explanation, facts))
+    quiet.then(|| Finding::signs(vec![Sign::seen(Group::Vitals, "busy without a stack")], explanation, facts))
 }
 
 fn looks_inside(looks: &[Look], node: &Node<'_>, frame: &Frame) -> usize {

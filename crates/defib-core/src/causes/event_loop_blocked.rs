@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Frame, Look, Thread};
 use crate::place::{is_user_file, of_frame};
 use crate::pattern::pattern;
@@ -53,7 +53,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let finding = if seen >= 2 && span(study, seen) >= 0.5 {
         Finding::proof(explanation, facts).rank(42)
     } else {
-        Finding::odds(vec![(Group::Stack, 2.0)], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Stack, "once inside a blocking call")], explanation, facts)
     };
     Some(
         finding

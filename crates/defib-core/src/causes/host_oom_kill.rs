@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::pattern::pattern;
 use crate::telling::{quoted, size};
 
@@ -110,7 +110,11 @@ fn by_sign(study: &Study<'_>) -> Option<Finding> {
         facts.push(Fact::new("exit", "ended by SIGKILL (status 137)"));
     }
     let loading = study.case.log.last_lines(6).iter().any(|line| line.text.to_lowercase().contains("load"));
-    let odds = vec![(Group::Kernel, if nine { 1.6 } else { 0.6 }), (Group::Log, if loading { 0.9 } else { 0.3 })];
-    let finding = Finding::odds(odds, "it was killed by SIGKILL, most often the kernel's answer to exhausted memory; the kernel's own line is not at hand", facts);
+    let signs = vec![
+        Sign::when(nine, Group::Kernel, "ended by SIGKILL"),
+        Sign::when(line.is_some(), Group::Log, "a shell or parent says Killed"),
+        Sign::when(loading, Group::Vitals, "while loading"),
+    ];
+    let finding = Finding::signs(signs, "it was killed by SIGKILL, most often the kernel's answer to exhausted memory; the kernel's own line is not at hand", facts);
     Some(finding.step_command("see the kernel's line", ["sh", "-c", "dmesg -T | grep -iE 'out of memory|oom'"]))
 }

@@ -1,7 +1,7 @@
 //! Threads wait on locks that no running thread will release.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::telling::{base_name, node_fact, node_place, process_name, seconds, steadiness, stuck, thread_name};
 use crate::waits::{Grade, Graph, Node, NodeId, Purpose};
 
@@ -108,11 +108,11 @@ fn by_waits(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
         .rank(44)
     } else if locks.len() == 1 {
         let explanation = format!("{who} of {} waits for a lock{at} that none of its {threads} threads can release", process_name(first.process));
-        Finding::odds(vec![(Group::Waits, 2.2), (Group::Stack, if steady { 1.2 } else { 0.2 })], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "one thread waits for a lock"), Sign::when(steady, Group::Stack, "unchanged")], explanation, facts)
     } else {
         let what = crate::telling::wait_words(first);
         let explanation = format!("{who} of {} {what}{at}, and no other thread is left that could provide it (unchanged for {})", process_name(first.process), seconds(graph.span_s));
-        Finding::odds(vec![(Group::Waits, 1.4), (Group::Stack, if steady { 0.8 } else { 0.0 })], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "waits for what nobody provides"), Sign::when(steady, Group::Stack, "unchanged")], explanation, facts)
     };
     let finding = if locks.len() >= 2 {
         finding.step("take the locks in the same order in every thread, or give acquire a timeout")

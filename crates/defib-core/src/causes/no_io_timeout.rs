@@ -1,7 +1,7 @@
 //! A blocking network or camera read with no deadline.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::event::Ending;
 use crate::facts::{Socket, Target};
 use crate::telling::{node_fact, node_place, process_name, seconds, socket_words, steadiness};
@@ -45,7 +45,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let finding = if node.unchanged >= 2 || graph.looks == 1 {
         Finding::proof(explanation, facts).rank(46)
     } else {
-        Finding::odds(vec![(Group::Waits, 1.8)], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "waits for the network, not long yet")], explanation, facts)
     };
     Some(steps(finding.place(place), graph.look, node))
 }

@@ -1,7 +1,7 @@
 //! Working, but its text sits in a buffer.
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Frame, Look, Process, Target};
 use crate::place::is_user_file;
 use crate::telling::{base_name, process_name, seconds};
@@ -37,10 +37,14 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         Fact::new("descriptors", format!("standard output of {name} is {kind}, where Python keeps up to 8 KiB back")).of(process.pid),
         Fact::new("vitals", format!("it moves, and wrote nothing to it in {}", seconds(graph.span_s))).of(process.pid),
     ];
-    let odds = vec![(Group::Stack, 2.6), (Group::Waits, 1.2), (Group::Vitals, if silent { 1.2 } else { 0.4 })];
+    let signs = vec![
+        Sign::seen(Group::Stack, "prints without flush near where it stands"),
+        Sign::seen(Group::Waits, "standard output is a pipe or file"),
+        Sign::when(silent, Group::Vitals, "no output at all"),
+    ];
     let explanation = format!("{name} works, but what it prints stays in Python's buffer, because its standard output is {kind}");
     Some(
-        Finding::odds(odds, explanation, facts)
+        Finding::signs(signs, explanation, facts)
             .place(Some(crate::report::Place { file: frame.file.clone(), line: frame.line, function: Some(frame.function.clone()) }))
             .step_command("let Python print at once", ["env", "PYTHONUNBUFFERED=1"])
             .step("or start it with python -u, or write print(…, flush=True)"),

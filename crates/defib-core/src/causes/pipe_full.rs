@@ -1,7 +1,7 @@
 //! A child writes a pipe that its reader does not drain.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Process, Target};
 use crate::telling::{frame_name, grouped, node_fact, node_place, process_name, short_command, steadiness, stream_words, thread_name, wait_words};
 use crate::waits::{Graph, Limit, Node, NodeId, Purpose};
@@ -36,7 +36,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let finding = if steady {
         Finding::proof(explanation, facts).rank(40)
     } else {
-        Finding::odds(vec![(Group::Waits, 2.0)], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "a write waits, its reader is not seen")], explanation, facts)
     };
     Some(steps(finding.place(place), graph, reader, fd))
 }

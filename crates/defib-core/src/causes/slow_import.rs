@@ -1,7 +1,7 @@
 //! Imports are progressing, only slowly.
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Frame, Thread};
 use crate::place::{is_user_file, of_frame};
 use crate::telling::{frame_name, process_name, seconds};
@@ -42,15 +42,15 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     facts.extend(module.as_ref().map(|module| Fact::new("stack", format!("module being imported: {module}"))));
     let everywhere = stacks.len() == looks;
     let stack = match (everywhere, changed) {
-        (true, 1..) => 4.0,
-        (true, 0) => 2.4,
-        (false, _) => 0.8,
+        (true, 1..) => "importing in every look, and it goes on",
+        (true, 0) => "importing in every look, at one place",
+        (false, _) => "importing in some looks",
     };
     let at = statement.map(|frame| format!(", started by {}", frame_name(frame))).unwrap_or_default();
     let explanation = format!("{name} is still importing after {}{at}", seconds(since));
     let python = node.process.executable.clone().unwrap_or_else(|| "python3".to_owned());
     Some(
-        Finding::odds(vec![(Group::Stack, stack), (Group::Vitals, 0.6)], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Stack, stack)], explanation, facts)
             .place(statement.map(of_frame))
             .step_command("see which import takes how long", importtime(study, &python))
             .step("give the start more time, or import heavy packages inside the function that needs them"),

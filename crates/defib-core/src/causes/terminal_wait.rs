@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::pattern::pattern;
 use crate::telling::{told_by_line, cut, node_fact, node_place, process_name, quoted, steadiness, stuck};
 use crate::waits::{Grade, Graph, Node, NodeId, Outside, Purpose};
@@ -87,7 +87,7 @@ fn prompt(study: &Study<'_>, graph: &Graph<'_>, id: NodeId) -> Finding {
     let finding = if sure {
         Finding::proof(explanation, facts).rank(39)
     } else {
-        Finding::odds(vec![(Group::Waits, 2.4)], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "reads standard input")], explanation, facts)
     };
     finding
         .place(node_place(node))

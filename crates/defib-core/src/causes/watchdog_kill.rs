@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::pattern::pattern;
 use crate::telling::{base_name, cut, seconds, signal_name, told, trace_place};
 
@@ -149,7 +149,7 @@ fn by_lifetime(study: &Study<'_>) -> Option<Finding> {
                 let says = format!("it lived {}, and {source} says: {}", seconds(*lived), cut(&text, 160));
                 let facts = vec![Fact::new("exit", says).of(*pid)];
                 let explanation = format!("it was ended from outside after {}, the {limit} s that {source} names", seconds(*lived));
-                return Some(Finding::odds(vec![(Group::Kernel, 2.6), (Group::Log, 1.2)], explanation, facts));
+                return Some(Finding::signs(vec![Sign::seen(Group::Kernel, "lived as long as a written limit")], explanation, facts));
             }
         }
     }
@@ -157,7 +157,7 @@ fn by_lifetime(study: &Study<'_>) -> Option<Finding> {
         let says = "ended by SIGKILL, and no out-of-memory kill was counted by the kernel";
         let facts = vec![Fact::new("exit", says).at(study.case.wall_s)];
         let explanation = format!("somebody outside killed it with SIGKILL after {}; the kernel's memory killer did not", seconds(study.case.wall_s));
-        Finding::odds(vec![(Group::Kernel, 0.9)], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Kernel, "SIGKILL without an out-of-memory kill")], explanation, facts)
             .step("look for a supervisor, probe or script with a time limit, or a kill -9 by hand")
     })
 }

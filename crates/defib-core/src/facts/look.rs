@@ -96,6 +96,10 @@ pub struct Process {
     pub unbuffered: Option<bool>,
     /// Process id of its tracer (a debugger), if any.
     pub tracer: Option<i32>,
+    /// How a zombie ended, as `wait` would tell: signal in the low seven bits,
+    /// exit code in the next byte.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_status: Option<i32>,
 }
 
 /// Lines of a source file around the lines that stacks point at.
@@ -107,6 +111,25 @@ pub struct Excerpt {
     pub first_line: u32,
     /// The lines.
     pub lines: Vec<String>,
+}
+
+/// A file that marks something as taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LockFile {
+    /// Path as the process would write it.
+    pub path: String,
+    /// The process whose stack or folder it was found through.
+    pub seen_by: i32,
+    /// Named by a local variable or the source near a frame, not only by lying around.
+    pub named: bool,
+    /// Seconds since it was last written.
+    pub age_s: f64,
+    /// A process id that it holds, as most lock files do.
+    pub owner: Option<i32>,
+    /// That process lives (and is older than the file).
+    pub owner_alive: bool,
+    /// A live process has it open or locked.
+    pub held: bool,
 }
 
 /// Something that could not be read, and what would allow it.
@@ -139,6 +162,9 @@ pub struct Look {
     /// Source around the user's frames.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Excerpt>,
+    /// Lock files that a thread in a polling loop may be waiting for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lock_files: Vec<LockFile>,
     /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<Denied>,

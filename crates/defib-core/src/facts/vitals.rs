@@ -73,6 +73,12 @@ pub struct Vitals {
     pub output_bytes: u64,
     /// Pressure, where the kernel tells.
     pub pressure: Option<Pressure>,
+    /// CPUs that the tree may use (affinity, or the quota of its control group).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    /// Periods in which a CPU quota stopped the tree so far (`nr_throttled`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled: Option<u64>,
     /// GPUs; empty where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gpus: Vec<GpuVitals>,

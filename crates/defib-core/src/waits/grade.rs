@@ -147,6 +147,7 @@ fn closed_grade(graph: &Graph<'_>, status: &[Status]) -> Grade {
         let cyclic = graph.cycles.iter().any(|cycle| cycle.nodes.contains(&id));
         let owner_known = cyclic || (node.purpose == Purpose::Lock && waits_for_cycle(graph, id));
         match node.purpose {
+            _ if graph.waits_for_lost_thread(id) => false,
             Purpose::Lock => !owner_known,
             Purpose::Notify | Purpose::LoopIdle | Purpose::Native | Purpose::Other(_) => true,
             // Which thread or job is meant is not known, unless all are in a known cycle.

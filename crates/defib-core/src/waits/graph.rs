@@ -135,6 +135,7 @@ impl Node<'_> {
             | Purpose::TerminalWrite { .. }
             | Purpose::Input { .. }
             | Purpose::FileLock { .. }
+            | Purpose::LockFile { .. }
             | Purpose::Device { .. }
             | Purpose::Stopped => !self.outside.contains(&Outside::Idle),
             _ => false,
@@ -315,7 +316,7 @@ impl<'a> Graph<'a> {
             Purpose::TerminalRead { .. } | Purpose::TerminalWrite { .. } | Purpose::Input { .. } => {
                 outside(Outside::Terminal)
             }
-            Purpose::FileLock { .. } => outside(Outside::FileLock),
+            Purpose::FileLock { .. } | Purpose::LockFile { .. } => outside(Outside::FileLock),
             Purpose::Device { .. } => outside(Outside::Device),
             Purpose::Stopped => outside(Outside::JobControl),
             Purpose::Native => (self.active_in(node.process.pid), BTreeSet::from([Outside::Unknown])),
@@ -543,10 +544,24 @@ impl<'a> Graph<'a> {
         let mut providers = self.siblings(node);
         providers.extend(self.children(node.process.pid, None));
         let parent = self.of_process(node.process.ppid);
-        if node.process.forked_without_exec {
+        let shared = !matches!(node.thread.wait, Wait::Futex { shared: false, .. });
+        if node.process.forked_without_exec && shared {
             providers.extend(parent.filter(|&id| self.nodes[id].purpose != Purpose::Helper));
         }
         (providers, outside)
+    }
+
+    /// A forked child whose only thread waits, without limit, for what another
+    /// thread of the same process would have to give: fork copied none of them.
+    #[must_use]
+    pub fn waits_for_lost_thread(&self, id: NodeId) -> bool {
+        let node = &self.nodes[id];
+        let private =
+            matches!(node.thread.wait, Wait::Futex { shared: false, bound: crate::facts::Bound::Unlimited, .. });
+        let alone = node.process.threads.len() == 1 && node.process.forked_without_exec && node.process.in_tree;
+        let several = self.look.process(node.process.ppid).is_some_and(|parent| parent.threads.len() > 1);
+        let cyclic = self.cycles.iter().any(|cycle| cycle.nodes.contains(&id));
+        private && alone && several && !cyclic && node.unchanged >= self.looks.min(2)
     }
 
     fn find_cycles(&self) -> Vec<LockCycle> {
@@ -606,7 +621,11 @@ fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a
     for frame in user_frames {
         holds.extend(held_locks(look, frame).into_iter().map(|lock| (lock, frame)));
     }
-    let moved = movement(looks, process, thread);
+    let mut moved = movement(looks, process, thread);
+    if let Purpose::LockFile { .. } = purpose {
+        // It wakes and sleeps again: what counts is that it stays in that loop.
+        moved.unchanged = looks_in_function(looks, process, thread, frame);
+    }
     Node {
         process,
         thread,
@@ -622,6 +641,18 @@ fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a
         providers: Vec::new(),
         outside: BTreeSet::new(),
     }
+}
+
+/// Looks, the last included, in which the thread was in this function of the user.
+fn looks_in_function(looks: &[Look], process: &Process, thread: &Thread, frame: Option<&Frame>) -> usize {
+    let there = |look: &&Look| {
+        let before =
+            look.process(process.pid).and_then(|process| process.threads.iter().find(|other| other.tid == thread.tid));
+        let frames = before.and_then(|before| before.python.as_ref()).map_or(&[][..], |stack| &stack.frames);
+        let before = innermost_user_frame(frames);
+        before.map(|frame| (&frame.file, &frame.function)) == frame.map(|frame| (&frame.file, &frame.function))
+    };
+    looks.iter().rev().take_while(there).count().max(1)
 }
 
 struct Movement {

@@ -52,6 +52,8 @@ pub enum Purpose {
     Signal,
     /// A file lock.
     FileLock { fd: i32 },
+    /// A lock file to go away, in a loop of short sleeps.
+    LockFile { path: String },
     /// A device driver.
     Device { fd: Option<i32> },
     /// Something inside native code called from Python.
@@ -171,6 +173,9 @@ pub fn meaning(look: &Look, process: &Process, thread: &Thread) -> (Purpose, Lim
     }
     let known = inside.iter().find_map(|frame| known(frame));
     let main = thread.tid == process.pid;
+    if let Some(path) = lock_file(look, process, thread, user) {
+        return (Purpose::LockFile { path }, lock_file_limit(look, user, limit));
+    }
     let purpose = match known {
         Some(Known::Helper) => Purpose::Helper,
         Some(Known::Child) => child(&by_call),
@@ -221,6 +226,59 @@ fn by_source(look: &Look, thread: &Thread, user: Option<&Frame>, direct: bool, b
         Purpose::Other(_) if is_futex(thread) => Purpose::Lock,
         other => other,
     }
+}
+
+/// The lock file that a thread sleeping beside it polls for: older than the
+/// process, held by nobody alive, and its loop (or a library of locks) speaks of it.
+fn lock_file(look: &Look, process: &Process, thread: &Thread, user: Option<&Frame>) -> Option<String> {
+    let sleeps = matches!(thread.wait, Wait::Sleep { bound: Bound::Within(limit) } if limit <= 120.0)
+        || matches!(&thread.wait, Wait::Futex { bound: Bound::Within(limit), .. } if *limit <= 120.0)
+        || matches!(&thread.wait, Wait::Poll { descriptors, bound: Bound::Within(_), .. } if descriptors.is_empty());
+    if !sleeps {
+        return None;
+    }
+    let frames = thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
+    let library = frames.iter().any(|frame| LOCK_LIBRARIES.iter().any(|part| frame.file.contains(part)));
+    let stale = look.lock_files.iter().filter(|file| file.seen_by == process.pid && !file.held && !file.owner_alive);
+    let old = stale.filter(|file| file.owner.is_some() || look.at_s <= 0.0 || file.age_s > look.at_s);
+    let mut candidates: Vec<_> = old.filter(|file| file.named || library).collect();
+    candidates.sort_by_key(|file| (!file.named, file.owner.is_none()));
+    let file = candidates.first()?;
+    (library || user.is_some_and(|user| polls_for_file(look, user))).then(|| file.path.clone())
+}
+
+/// Libraries that wait for a lock file by sleeping.
+const LOCK_LIBRARIES: &[&str] =
+    &["/filelock/", "file_baton.py", "/portalocker/", "/fasteners/", "/lockfile/", "/zc/lockfile", "/flufl/lock"];
+
+/// The text around the line, within its function, asks whether a file is there.
+fn polls_for_file(look: &Look, user: &Frame) -> bool {
+    let from = user.line.saturating_sub(14).max(1);
+    let words = [
+        "exists",
+        "O_EXCL",
+        "FileExistsError",
+        "is_file()",
+        "isfile(",
+        "mkdir(",
+        "acquire",
+        "symlink(",
+        "\"x\"",
+        "'x'",
+        "lock",
+        "access(",
+    ];
+    (from..=user.line + 6)
+        .filter_map(|line| look.source_line(&user.file, line))
+        .any(|text| words.iter().any(|word| text.contains(word)))
+}
+
+/// A loop that counts its time or tries gives up by itself.
+fn lock_file_limit(look: &Look, user: Option<&Frame>, limit: Limit) -> Limit {
+    let condition = user.and_then(|user| enclosing_loop(look, user)).unwrap_or_default();
+    let counted =
+        ["time", "deadline", "range(", "tries", "attempt", "retr"].iter().any(|word| condition.contains(word));
+    if counted { limit } else { Limit::Unlimited }
 }
 
 /// What a loop of short sleeps polls for, as its condition says.

@@ -37,6 +37,7 @@ fn process(pid: i32, ppid: i32, waits: Vec<Wait>) -> Process {
         forked_without_exec: false,
         unbuffered: None,
         tracer: None,
+        wait_status: None,
     }
 }
 

@@ -80,7 +80,6 @@ pub struct Patience {
     explained: bool,
     tolerated: bool,
     part_told: bool,
-    had_output: bool,
 }
 
 impl Patience {
@@ -104,7 +103,6 @@ impl Patience {
             explained: false,
             tolerated: false,
             part_told: false,
-            had_output: false,
         };
         patience.limits = patience.looks_before_limits();
         patience
@@ -141,7 +139,6 @@ impl Patience {
 
     /// Output came: that is movement.
     pub fn output(&mut self, now_s: f64) {
-        self.had_output = true;
         self.moved(now_s);
     }
 
@@ -295,12 +292,6 @@ impl Patience {
         let from = self.looks.len().saturating_sub(4);
         let graph = Graph::new(&self.looks[from..], Some(self.relay))?;
         Some(judge(&graph, self.root, self.looks.last()?.at_s < self.quiet_since))
-    }
-
-    /// Has the program printed anything?
-    #[must_use]
-    pub fn had_output(&self) -> bool {
-        self.had_output
     }
 }
 

@@ -28,6 +28,8 @@ const LOOK_WITHIN: Duration = Duration::from_secs(5);
 const LAST_LOOK_WITHIN: Duration = Duration::from_millis(1500);
 /// Grace for a stalled program: it was asked, and it cannot answer.
 const STALLED_GRACE_S: f64 = 2.0;
+/// Most ended processes that are written down: a build starts thousands.
+const MOST_GONE: u32 = 100;
 /// A second Ctrl+C within this time ends the tree at once.
 const IMPATIENCE: Duration = Duration::from_secs(10);
 /// Grace where the user asked for none.
@@ -214,6 +216,8 @@ struct Session<'a> {
     output: std::collections::HashMap<defib_core::event::Stream, u64>,
     root: i32,
     pids: Vec<i32>,
+    /// Ended processes that were written down.
+    gone: u32,
     last_heartbeat_s: f64,
     interrupted: Option<Instant>,
     ending: Option<Ending>,
@@ -251,6 +255,7 @@ impl<'a> Session<'a> {
             output: std::collections::HashMap::new(),
             root: 0,
             pids: Vec::new(),
+            gone: 0,
             last_heartbeat_s: 0.0,
             interrupted: None,
             ending: None,
@@ -385,6 +390,13 @@ impl<'a> Session<'a> {
         }
         if let Some(patience) = &mut self.patience {
             patience.sampled(&vitals);
+        }
+        for gone in &sample.gone {
+            if gone.pid != self.root && self.gone < MOST_GONE {
+                self.gone += 1;
+                let defib_observe::GoneProcess { pid, ppid, command, lived_s, wait_status } = gone.clone();
+                self.write(Event::Gone { pid, ppid, command, lived_s, wait_status });
+            }
         }
         let resident = vitals.rss_bytes;
         self.write(Event::Sample { vitals });

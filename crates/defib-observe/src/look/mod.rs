@@ -140,6 +140,7 @@ pub(crate) fn merge_python(look: &mut Look, read: PythonRead) {
     if read.version.is_some() {
         process.python = read.version;
     }
+    look.lock_files.extend(read.lock_files);
     for (tid, stack) in read.stacks {
         if let Some(thread) = process.threads.iter_mut().find(|thread| thread.tid == tid) {
             thread.python = Some(stack);

@@ -92,6 +92,7 @@ fn identity(pid: i32, stat: &Stat, how: How, reader: &mut Reader) -> Process {
         catches_sigint: catches(libc::SIGINT),
         forked_without_exec: false,
         unbuffered: None,
+        wait_status: (stat.state == b'Z').then_some(stat.exit_status),
         tracer: parse::field(&status, "TracerPid").and_then(parse::signed).filter(|pid| *pid > 0),
     };
     if !how.careful {

@@ -14,6 +14,7 @@
 mod gpu;
 mod helper;
 mod network;
+mod quota;
 mod tally;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use gpu::GpuWatch;
 pub(crate) use gpu::absence;
 use helper::Helper;
 use network::Network;
+use quota::Quota;
 use tally::{Ended, Tally};
 
 /// What one process of the tree does.
@@ -56,6 +58,21 @@ pub struct ProcessActivity {
     pub rss_bytes: u64,
 }
 
+/// A process that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GoneProcess {
+    /// Process id.
+    pub pid: i32,
+    /// Parent's process id.
+    pub ppid: i32,
+    /// Command line, or the kernel name where it was too short-lived to be asked.
+    pub command: Vec<String>,
+    /// Seconds it lived, at most one interval more.
+    pub lived_s: f64,
+    /// Wait status, where it was seen as a zombie.
+    pub wait_status: Option<i32>,
+}
+
 /// One sample.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Sample {
@@ -63,6 +80,8 @@ pub struct Sample {
     pub vitals: Vitals,
     /// Each live process.
     pub processes: Vec<ProcessActivity>,
+    /// Processes that have ended since the last sample.
+    pub gone: Vec<GoneProcess>,
 }
 
 /// Takes vital signs of one tree.
@@ -77,6 +96,7 @@ pub struct Sampler {
     helper: Helper,
     network: Network,
     gpus: GpuWatch,
+    quota: Quota,
     ticks_per_second: f64,
     page_size: u64,
     last_task: Option<Vec<u8>>,
@@ -107,6 +127,7 @@ impl Sampler {
             helper: Helper::default(),
             network: Network::default(),
             gpus: GpuWatch::default(),
+            quota: Quota::default(),
             ticks_per_second: sys::ticks_per_second() as f64,
             page_size: sys::page_size(),
             last_task: None,
@@ -133,9 +154,14 @@ impl Sampler {
         vitals.net_sent = sent;
         vitals.pss_bytes = self.helper.pss(&pids);
         vitals.pressure = self.pressure();
+        if let Some(&first) = pids.first() {
+            (vitals.cpus, vitals.throttled) = self.quota.measure(first, &mut self.reader);
+        }
         vitals.gpus = self.gpus.latest(&pids);
         let processes = pids.iter().filter_map(|pid| self.activity(*pid)).collect();
-        Sample { vitals, processes }
+        let now = sys::clock_s(libc::CLOCK_BOOTTIME);
+        let gone = ended.into_iter().map(|ended| self.gone(ended, now)).collect();
+        Sample { vitals, processes, gone }
     }
 
     /// Finds who is there and reads their `stat`. Returns who has ended.
@@ -159,8 +185,8 @@ impl Sampler {
                     if known.is_some()
                         && let Some(known) = self.known.remove(&pid)
                     {
-                        let Known { stat, io, switches, .. } = known;
-                        ended.push(Ended { pid, stat, io, switches });
+                        let Known { stat, io, switches, command, .. } = known;
+                        ended.push(Ended { pid, stat, io, switches, command });
                     }
                     // An id that was known and now names another process is no
                     // relative by that; the next walk tells.
@@ -235,6 +261,18 @@ impl Sampler {
         vitals.written_chars = total.io.written_chars;
         vitals.switches = total.switches;
         vitals
+    }
+
+    fn gone(&self, ended: Ended, now: f64) -> GoneProcess {
+        let born = ended.stat.start_ticks as f64 / self.ticks_per_second;
+        let command = if ended.command.is_empty() { vec![ended.stat.name] } else { ended.command };
+        GoneProcess {
+            pid: ended.pid,
+            ppid: ended.stat.ppid,
+            command,
+            lived_s: (now - born).max(0.0),
+            wait_status: (ended.stat.state == b'Z').then_some(ended.stat.exit_status),
+        }
     }
 
     fn pressure(&mut self) -> Option<Pressure> {

@@ -14,6 +14,7 @@ pub(crate) struct Ended {
     pub(crate) stat: Stat,
     pub(crate) io: Io,
     pub(crate) switches: u64,
+    pub(crate) command: Vec<String>,
 }
 
 /// Sums over a tree.
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!((tally.total(0).ticks, tally.total(0).io.read_chars), (15, 140));
         // It used one tick and ten characters more before it ended.
         let after = stat(1, 11, 6);
-        let gone = Ended { pid: 3, stat: child, io: io(40), switches: 0 };
+        let gone = Ended { pid: 3, stat: child, io: io(40), switches: 0, command: Vec::new() };
         tally.update([(2, &after, io(150))].into_iter(), None, &[gone]);
         assert_eq!((tally.total(0).ticks, tally.total(0).io.read_chars), (17, 150));
     }
@@ -156,7 +157,7 @@ mod tests {
         let mut tally = Tally::default();
         let (shim, child) = (stat(0, 99, 0), stat(1, 5, 2));
         tally.update([(3, &child, io(40))].into_iter(), Some((1, &shim)), &[]);
-        let gone = Ended { pid: 3, stat: child, io: io(40), switches: 0 };
+        let gone = Ended { pid: 3, stat: child, io: io(40), switches: 0, command: Vec::new() };
         let shim = stat(0, 120, 8);
         tally.update(std::iter::empty(), Some((1, &shim)), &[gone]);
         // Five of its own, two of its children (from before), one unseen.

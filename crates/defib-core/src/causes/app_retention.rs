@@ -1,0 +1,47 @@
+//! The program keeps references: results, sessions, old models.
+
+use crate::case::Study;
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::growth::{Growth, growth, keepers, threads};
+use crate::report::Place;
+use crate::telling::{base_name, cut, seconds, size};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "app-retention",
+    title: "The program keeps what it no longer needs",
+    what: "The program keeps references to results, sessions or old models, so its memory grows with each unit of work.",
+    settled_by: "A constant step of memory for each request, and live objects that grow.",
+    retry: Retry::Lighter,
+    judge,
+};
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let growth = growth(study)?;
+    if threads(&study.case.vitals).is_some() {
+        return None;
+    }
+    let keepers = keepers(&study.case.looks);
+    let keeper = keepers.iter().find(|keeper| !keeper.cache);
+    let cache = keepers.iter().any(|keeper| keeper.cache);
+    let mut facts = vec![growth_fact(&growth)];
+    facts.extend(keeper.map(|keeper| Fact::new("stack", format!("near where it computes, {}:{} keeps something: {}", base_name(&keeper.file), keeper.line, cut(&keeper.text, 120)))));
+    let signs = vec![
+        Sign::seen(Group::Vitals, "memory grows in steps"),
+        Sign::when(keeper.is_some(), Group::Stack, "a line near the frames keeps something"),
+        Sign::when(!cache, Group::Log, "no cache near the frames"),
+    ];
+    let explanation = format!("its memory grows with its work, by {} in {}, and does not come back", size(growth.bytes()), seconds(growth.span_s));
+    let place = keeper.map(|keeper| Place { file: keeper.file.clone(), line: keeper.line, function: Some(keeper.function.clone()) });
+    Some(
+        Finding::signs(signs, explanation, facts)
+            .place(place)
+            .step("keep only what is still needed: write results to disk, bound the list or dictionary, drop the old model before loading the next")
+            .step_command("see what is kept", ["python3", "-X", "tracemalloc=10", "…"]),
+    )
+}
+
+/// The growth in words.
+pub(super) fn growth_fact(growth: &Growth) -> Fact {
+    let says = format!("resident memory grew from {} to {} in {}, in {} of {} samples", size(growth.from_bytes), size(growth.to_bytes), seconds(growth.span_s), growth.grew, growth.samples);
+    Fact::new("vitals", says)
+}

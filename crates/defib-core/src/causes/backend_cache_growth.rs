@@ -1,0 +1,56 @@
+//! A library caches per shape.
+
+use crate::case::Study;
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::facts::Look;
+use crate::growth::{growth, keepers, threads};
+use crate::report::Place;
+use crate::telling::{base_name, cut, seconds, size};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "backend-cache-growth",
+    title: "A cache grows with each new shape",
+    what: "A library keeps something for each new shape or key it meets, without a bound.",
+    settled_by: "Memory grows on new shapes only, and stays flat on repeated input.",
+    retry: Retry::Lighter,
+    judge,
+};
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    let growth = growth(study)?;
+    if threads(&study.case.vitals).is_some() {
+        return None;
+    }
+    let keepers = keepers(&study.case.looks);
+    let keeper = keepers.iter().find(|keeper| keeper.cache);
+    let library = study.case.looks.iter().filter(|look| inside_cache(look)).count();
+    if keeper.is_none() && library == 0 {
+        return None;
+    }
+    let mut facts = vec![super::app_retention::growth_fact(&growth)];
+    facts.extend(keeper.map(|keeper| Fact::new("stack", format!("{}:{} fills a cache: {}", base_name(&keeper.file), keeper.line, cut(&keeper.text, 120)))));
+    if library > 0 {
+        facts.push(Fact::new("stack", format!("inside a function of a cache in {library} of {} looks", study.case.looks.len())));
+    }
+    let signs = vec![
+        Sign::seen(Group::Vitals, "memory grows in steps"),
+        Sign::when(keeper.is_some(), Group::Stack, "a line near the frames fills a cache"),
+        Sign::when(library > 0, Group::Log, "inside a function of a cache"),
+    ];
+    let explanation = format!("a cache without a bound grows: {} more in {}", size(growth.bytes()), seconds(growth.span_s));
+    let place = keeper.map(|keeper| Place { file: keeper.file.clone(), line: keeper.line, function: Some(keeper.function.clone()) });
+    Some(
+        Finding::signs(signs, explanation, facts)
+            .place(place)
+            .step("give the cache a bound (lru_cache(maxsize=…), an eviction), or feed it few shapes: pad or bucket the inputs")
+            .step("for torch: torch.backends.cudnn.benchmark = False with changing sizes; torch._dynamo.config.cache_size_limit"),
+    )
+}
+
+fn inside_cache(look: &Look) -> bool {
+    let stacks = look.processes.iter().filter(|process| process.in_tree).flat_map(|process| &process.threads).filter_map(|thread| thread.python.as_ref());
+    stacks.flat_map(|stack| &stack.frames).any(|frame| {
+        let function = frame.function.to_lowercase();
+        function.contains("cache") || function.contains("memo") || base_name(&frame.file).to_lowercase().contains("cache")
+    })
+}

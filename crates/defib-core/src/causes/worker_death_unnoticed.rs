@@ -1,0 +1,100 @@
+//! A parent waits for a child that is dead.
+
+use crate::case::{Lifetime, Study};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::facts::ProcessState;
+use crate::telling::{cut, node_fact, node_place, process_name, seconds, short_command, signal_name, steadiness, wait_words};
+use crate::waits::{Grade, Graph, Node, NodeId, Purpose};
+
+pub(super) static CAUSE: Cause = Cause {
+    id: "worker-death-unnoticed",
+    title: "Waits for a worker that is dead",
+    what: "A parent waits for the result of a child that has died, and nothing tells it.",
+    settled_by: "A child that is dead (or was replaced), and a parent that waits for a queue, result or semaphore.",
+    retry: Retry::Fresh,
+    judge,
+};
+
+fn judge(study: &Study<'_>) -> Option<Finding> {
+    if !study.was_standing() || study.grade() < Grade::Probable && !study.limit_fired() {
+        return None;
+    }
+    let graph = study.graph.as_ref()?;
+    let (id, dead) = waiters(graph).into_iter().find_map(|id| Some((id, dead_child(study, graph, id)?)))?;
+    let node = &graph.nodes[id];
+    let bad = dead.failed() == Some(true);
+    let zombie = graph.look.process(dead.pid).is_some_and(|process| process.state == ProcessState::Zombie);
+    let dead_name = name_of(&dead);
+    let how = how(&dead);
+    let mut facts = vec![
+        node_fact(node),
+        Fact::new("waits", format!("its child {dead_name} {how} at {}{}", seconds(dead.gone_s), if zombie { ", and nobody has waited for it" } else { "" })).of(dead.pid),
+    ];
+    let trace = study.case.log.tracebacks.iter().rev().find(|traceback| !traceback.ignored && traceback.last().kind != "KeyboardInterrupt");
+    facts.extend(trace.map(|traceback| crate::telling::quoted(&traceback.last().headline())));
+    facts.extend(steadiness(study, node));
+    let does = wait_words(node);
+    let explanation = format!("{} {does}, but its child {dead_name} {how} and will never answer", process_name(node.process));
+    let finding = if bad {
+        Finding::proof(explanation, facts).rank(34)
+    } else {
+        let signs = vec![
+            Sign::seen(Group::Waits, "waits, and a child is gone"),
+            Sign::when(zombie, Group::Stack, "nobody has waited for the child"),
+            Sign::when(trace.is_some(), Group::Log, "a traceback was printed"),
+        ];
+        Finding::signs(signs, explanation, facts)
+    };
+    Some(
+        finding
+            .place(node_place(node))
+            .step("ask whether the child lives while waiting: a time limit on the wait, then exitcode or poll()")
+            .step_command("use a pool that notices", ["concurrent.futures.ProcessPoolExecutor"]),
+    )
+}
+
+/// Threads that wait for what a child process should bring, main threads first.
+fn waiters(graph: &Graph<'_>) -> Vec<NodeId> {
+    let waits = |id: &NodeId| {
+        let node = &graph.nodes[*id];
+        let kind = matches!(node.purpose, Purpose::Notify | Purpose::Future | Purpose::Join | Purpose::PipeRead { .. } | Purpose::Any(_) | Purpose::Receive { .. } | Purpose::Lock);
+        node.process.in_tree && kind && !node.rests() && (node.unlimited() || node.polls)
+    };
+    let mut ids: Vec<NodeId> = (0..graph.nodes.len()).filter(waits).collect();
+    ids.sort_by_key(|&id| !graph.nodes[id].is_main());
+    ids
+}
+
+/// A child of the waiting process that has ended: the one that ended worst.
+fn dead_child(study: &Study<'_>, graph: &Graph<'_>, id: NodeId) -> Option<Lifetime> {
+    let node: &Node<'_> = &graph.nodes[id];
+    let own = |life: &&Lifetime| life.ppid == node.process.pid && is_worker(life, node);
+    let dead: Vec<&Lifetime> = study.case.lifetimes.iter().filter(own).collect();
+    // While others of its kind still work, their result may be what is waited for.
+    let busy = graph.nodes.iter().any(|other| other.process.ppid == node.process.pid && other.active());
+    if busy {
+        return None;
+    }
+    dead.into_iter().max_by_key(|life| life.failed()).cloned()
+}
+
+/// A worker shares its parent's program, or speaks with it; tools that were run and ended are none.
+fn is_worker(life: &Lifetime, node: &Node<'_>) -> bool {
+    let helper = life.command.contains("resource_tracker") || life.command.contains("forkserver");
+    let same = node.process.command.first().is_some_and(|first| life.command.split(' ').next() == Some(first.as_str()));
+    !helper && (same || life.failed() == Some(true) || life.wait_status.is_some())
+}
+
+fn name_of(life: &Lifetime) -> String {
+    let words: Vec<String> = life.command.split(' ').map(str::to_owned).collect();
+    format!("{} (pid {})", cut(&short_command(&words), 60), life.pid)
+}
+
+fn how(life: &Lifetime) -> String {
+    match (life.signal(), life.wait_status) {
+        (Some(signal), _) => format!("was ended by {}", signal_name(signal)),
+        (None, Some(0)) => "has ended".to_owned(),
+        (None, Some(status)) => format!("ended with status {}", status >> 8 & 0xff),
+        (None, None) => "is gone".to_owned(),
+    }
+}

@@ -1,0 +1,203 @@
+//! Memory and threads over time, and the code beside which they grow.
+
+use crate::case::Study;
+use crate::event::Ending;
+use crate::facts::{Frame, Look, Vitals};
+use crate::place::is_user_file;
+use crate::telling::base_name;
+
+/// How memory grew until a limit was reached, or until now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Growth {
+    /// Resident bytes at the beginning of the steady part.
+    pub from_bytes: u64,
+    /// And at its end.
+    pub to_bytes: u64,
+    /// Seconds between the two.
+    pub span_s: f64,
+    /// Samples that grew, of those in the part.
+    pub grew: usize,
+    /// Samples in the part.
+    pub samples: usize,
+    /// Threads at the beginning and at the end.
+    pub threads: (u32, u32),
+    /// Units of progress done in the part, where they were counted.
+    pub units: Option<f64>,
+}
+
+impl Growth {
+    /// Bytes grown.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.to_bytes.saturating_sub(self.from_bytes)
+    }
+}
+
+/// Least growth that is worth a word.
+const LEAST: u64 = 24 << 20;
+
+/// Memory grew in steps over the second half of the run: a plateau, or one
+/// single step to the limit, is no growth in this sense.
+#[must_use]
+pub fn growth(study: &Study<'_>) -> Option<Growth> {
+    let over = matches!(
+        study.case.ending,
+        Some((_, Ending::OverMemory { .. } | Ending::TimedOut { .. } | Ending::Cancelled { .. }))
+    );
+    if !over && study.case.end != crate::case::End::Alive {
+        return None;
+    }
+    let vitals = &study.case.vitals;
+    if vitals.len() < 5 {
+        return None;
+    }
+    // The start of a program grows anyway: imports, weights.
+    let from = vitals.len() / 3;
+    let part = &vitals[from..];
+    let (first, last) = (part.first()?, part.last()?);
+    let steps = || part.windows(2).map(|pair| pair[1].rss_bytes.saturating_sub(pair[0].rss_bytes));
+    let grew = steps().filter(|&step| step > 256 << 10).count();
+    let total = last.rss_bytes.saturating_sub(first.rss_bytes);
+    let largest = steps().max().unwrap_or(0);
+    // One allocation that takes it all is a program that needs much, not one that grows.
+    let single = largest * 10 > total * 7;
+    let falls = part.windows(2).any(|pair| pair[0].rss_bytes > pair[1].rss_bytes + total / 2);
+    if total < LEAST || single || falls || grew * 3 < part.len() - 1 {
+        return None;
+    }
+    Some(Growth {
+        from_bytes: first.rss_bytes,
+        to_bytes: last.rss_bytes,
+        span_s: last.at_s - first.at_s,
+        grew,
+        samples: part.len() - 1,
+        threads: (first.threads, last.threads),
+        units: None,
+    })
+}
+
+/// Threads grew steadily: at the beginning, at the end.
+#[must_use]
+pub fn threads(vitals: &[Vitals]) -> Option<(u32, u32)> {
+    let (first, last) = (vitals.get(vitals.len() / 4)?, vitals.last()?);
+    let ups = vitals.windows(2).filter(|pair| pair[1].threads > pair[0].threads).count();
+    let downs = vitals.windows(2).filter(|pair| pair[1].threads < pair[0].threads).count();
+    (last.threads >= first.threads + 3 && ups >= 3 && downs * 3 <= ups).then_some((first.threads, last.threads))
+}
+
+/// A line near the user's frames that keeps something, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper {
+    /// File.
+    pub file: String,
+    /// Line.
+    pub line: u32,
+    /// Function that was on the stack.
+    pub function: String,
+    /// The text.
+    pub text: String,
+    /// It speaks of a cache.
+    pub cache: bool,
+}
+
+/// Lines near the frames of all looks that put something into a container:
+/// caches first, then the nearest.
+#[must_use]
+pub fn keepers(looks: &[Look]) -> Vec<Keeper> {
+    let mut found: Vec<(u32, Keeper)> = Vec::new();
+    for look in looks {
+        let frames = look
+            .processes
+            .iter()
+            .filter(|process| process.in_tree)
+            .flat_map(|process| &process.threads)
+            .filter_map(|thread| thread.python.as_ref())
+            .flat_map(|stack| &stack.frames);
+        for frame in frames.filter(|frame| is_user_file(&frame.file)) {
+            for (distance, keeper) in near(look, frame) {
+                if !found.iter().any(|(_, known)| known.file == keeper.file && known.line == keeper.line) {
+                    found.push((distance, keeper));
+                }
+            }
+        }
+    }
+    found.sort_by_key(|(distance, keeper)| (!keeper.cache, *distance));
+    found.into_iter().map(|(_, keeper)| keeper).collect()
+}
+
+fn near(look: &Look, frame: &Frame) -> Vec<(u32, Keeper)> {
+    let lines = (frame.line.saturating_sub(25)..=frame.line + 25)
+        .filter_map(|line| Some((line, look.source_line(&frame.file, line)?)));
+    let keeps = lines.filter(|(_, text)| keeps(text));
+    keeps
+        .map(|(line, text)| {
+            let text = text.trim().to_owned();
+            let cache = is_cache(&text) || is_cache(base_name(&frame.file));
+            (
+                line.abs_diff(frame.line),
+                Keeper { file: frame.file.clone(), line, function: frame.function.clone(), text, cache },
+            )
+        })
+        .collect()
+}
+
+fn is_cache(text: &str) -> bool {
+    let text = text.to_lowercase();
+    ["cache", "memo", "workspace", "plans[", "_plans", "compiled[", "kernels["].iter().any(|word| text.contains(word))
+}
+
+/// `x.append(…)`, `self.results[key] = …`, `x += [..]`, `@lru_cache(maxsize=None)`.
+fn keeps(text: &str) -> bool {
+    let text = text.trim();
+    if text.starts_with('#') {
+        return false;
+    }
+    let call = [
+        ".append(",
+        ".extend(",
+        ".add(",
+        ".setdefault(",
+        ".insert(",
+        ".appendleft(",
+        "lru_cache(maxsize=None",
+        "@cache",
+        "functools.cache",
+    ]
+    .iter()
+    .any(|call| text.contains(call));
+    let item = text
+        .split_once("] = ")
+        .is_some_and(|(target, _)| target.contains('[') && !target.contains('=') && !target.contains('('));
+    call || item
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_keep_something_are_known() {
+        for line in
+            ["self.results.append(mask)", "        cache[key] = plan", "seen.add(name)", "@lru_cache(maxsize=None)"]
+        {
+            assert!(keeps(line), "{line}");
+        }
+        for line in ["x = y[0]", "if a[0] == 3:", "# x.append(1)", "total = total + 1"] {
+            assert!(!keeps(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn one_allocation_is_no_growth() {
+        let sample = |at_s: f64, mib: u64| Vitals { at_s, rss_bytes: mib << 20, ..Vitals::default() };
+        let grows = |sizes: &[u64]| {
+            let vitals = sizes.iter().enumerate().map(|(index, &mib)| sample(index as f64, mib)).collect();
+            let ending = Some((9.0, Ending::OverMemory { limit_bytes: 1, used_bytes: 2 }));
+            let case = crate::case::Case { vitals, ending, ..Default::default() };
+            growth(&Study::new(&case)).is_some()
+        };
+        assert!(grows(&[20, 30, 60, 90, 120, 150, 180, 210]));
+        assert!(!grows(&[20, 30, 30, 30, 30, 30, 30, 210]));
+        assert!(!grows(&[20, 90, 200, 201, 200, 201, 200, 201]));
+    }
+}
