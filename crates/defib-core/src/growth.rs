@@ -98,10 +98,12 @@ pub struct Keeper {
     pub text: String,
     /// It speaks of a cache.
     pub cache: bool,
+    /// The container belongs to an object or module, not to one call.
+    pub lasting: bool,
 }
 
 /// Lines near the frames of all looks that put something into a container:
-/// caches first, then the nearest.
+/// those whose container lasts first, then the nearest.
 #[must_use]
 pub fn keepers(looks: &[Look]) -> Vec<Keeper> {
     let mut found: Vec<(u32, Keeper)> = Vec::new();
@@ -121,7 +123,7 @@ pub fn keepers(looks: &[Look]) -> Vec<Keeper> {
             }
         }
     }
-    found.sort_by_key(|(distance, keeper)| (!keeper.cache, *distance));
+    found.sort_by_key(|(distance, keeper)| (!keeper.lasting, *distance));
     found.into_iter().map(|(_, keeper)| keeper).collect()
 }
 
@@ -133,12 +135,31 @@ fn near(look: &Look, frame: &Frame) -> Vec<(u32, Keeper)> {
         .map(|(line, text)| {
             let text = text.trim().to_owned();
             let cache = is_cache(&text) || is_cache(base_name(&frame.file));
+            let lasting = lasts(look, frame, &text);
             (
                 line.abs_diff(frame.line),
-                Keeper { file: frame.file.clone(), line, function: frame.function.clone(), text, cache },
+                Keeper { file: frame.file.clone(), line, function: frame.function.clone(), text, cache, lasting },
             )
         })
         .collect()
+}
+
+/// An attribute, a module's variable, or a decorator; not a list that the same
+/// function has just made.
+fn lasts(look: &Look, frame: &Frame, text: &str) -> bool {
+    let target = text.split(['.', '[', ' ', '(']).next().unwrap_or_default();
+    if text.starts_with('@') || target == "self" || target == "cls" {
+        return true;
+    }
+    let fresh = |line: &str| {
+        let line = line.trim_start();
+        let assigned = line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(['=', ':']));
+        assigned && ["[]", "{}", "list()", "dict()", "set()", "deque("].iter().any(|empty| line.contains(empty))
+    };
+    let lines =
+        (frame.line.saturating_sub(40)..=frame.line + 10).filter_map(|line| look.source_line(&frame.file, line));
+    // At the margin it is the module's; indented it is made anew with each call.
+    !lines.into_iter().any(|line| line.starts_with(' ') && fresh(line))
 }
 
 fn is_cache(text: &str) -> bool {

@@ -98,6 +98,15 @@ pub fn process(exe: &Path, pid: i32) -> Result<Explained, WhyError> {
 /// # Errors
 /// Where the log cannot be read.
 pub fn log(path: &Path, exit_code: Option<i32>) -> Result<Report, WhyError> {
+    let case = case_of_log(path, exit_code)?;
+    Ok(report(&case, diagnose(&case), "log"))
+}
+
+/// The case that a log alone makes.
+///
+/// # Errors
+/// Where the log cannot be read.
+pub fn case_of_log(path: &Path, exit_code: Option<i32>) -> Result<Case, WhyError> {
     let unreadable = |source| WhyError::Log { path: path.display().to_string(), source };
     let bytes = if path == Path::new("-") {
         let mut bytes = Vec::new();
@@ -113,8 +122,7 @@ pub fn log(path: &Path, exit_code: Option<i32>) -> Result<Report, WhyError> {
         None => End::Unknown,
     };
     let log = Log::read([(None::<Stream>, &bytes[..])]);
-    let case = Case { end, log, output_bytes: bytes.len() as u64, ..Case::default() };
-    Ok(report(&case, diagnose(&case), "log"))
+    Ok(Case { end, log, output_bytes: bytes.len() as u64, ..Case::default() })
 }
 
 fn report(case: &Case, diagnosis: Diagnosis, id: &str) -> Report {

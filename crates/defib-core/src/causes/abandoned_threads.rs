@@ -2,7 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::case::Study;
+use crate::facts::Look;
+use crate::pattern::pattern;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::growth::{growth, threads};
 use crate::report::Place;
@@ -46,7 +52,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         Sign::when(timeouts > 0, Group::Log, "the log speaks of time limits"),
         Sign::when(busy > 0, Group::Stack, "threads of one function compute"),
     ];
-    let place = Place { file: function.0.clone(), line: function.2, function: Some(function.1.clone()) };
+    let place = giving_up_line(graph.look).unwrap_or(Place { file: function.0.clone(), line: function.2, function: Some(function.1.clone()) });
     Some(
         Finding::signs(signs, explanation, facts)
             .place(Some(place))
@@ -72,6 +78,15 @@ fn crowd(graph: &Graph<'_>) -> Option<(Function, Vec<NodeId>)> {
     let line = graph.nodes[ids[0]].frame.map_or(0, |frame| frame.line);
     let file = graph.nodes[ids[0]].frame.map_or(file, |frame| frame.file.clone());
     Some(((file, function, line), ids))
+}
+
+/// The line that stops waiting for the thread: the remedy belongs there.
+fn giving_up_line(look: &Look) -> Option<Place> {
+    static LINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bwait_for\(|\.result\((?:timeout\s*=|\d)|\.join\((?:timeout\s*=|\d)|\.get\(timeout\s*=|\.wait\((?:timeout\s*=|\d)|\bwait\([^)]*timeout\s*=|\bfail_after\(|\bmove_on_after\(|\bfunc_timeout\("));
+    look.sources.iter().find_map(|excerpt| {
+        let at = excerpt.lines.iter().position(|text| LINE.is_match(text) && !text.trim_start().starts_with('#'))?;
+        Some(Place { file: excerpt.file.clone(), line: excerpt.first_line + u32::try_from(at).ok()?, function: None })
+    })
 }
 
 fn gives_up(text: &str) -> bool {

@@ -33,6 +33,9 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         return None;
     }
     let frames = busiest.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
+    if super::jit_compile_wait::is_compiler(&busiest.process.name) {
+        return None;
+    }
     let Some(frame) = innermost_user_frame(frames) else { return without_stack(study, busiest) };
     let seen = looks_inside(&study.case.looks, busiest, frame);
     let looks = study.case.looks.len();

@@ -88,7 +88,7 @@ fn compiler(look: &Look) -> Option<String> {
 }
 
 /// `x86_64-linux-gnu-gcc-12` is one as well.
-fn is_compiler(command: &str) -> bool {
+pub(super) fn is_compiler(command: &str) -> bool {
     let base = base_name(command);
     let plain = base.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     let plain = if plain.is_empty() { base } else { plain };

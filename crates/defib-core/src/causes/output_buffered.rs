@@ -27,7 +27,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         process.unbuffered == Some(false) && stdout_is_buffered(process) && !wrote(study, process)
     };
     let mut printing = main.filter(|node| holds_back(node.process)).filter_map(|node| prints(graph.look, node));
-    let (node, frame, printed) = printing.next()?;
+    let Some((node, frame, printed)) = printing.next() else { return by_filter(study) };
     let process = node.process;
     let kind = if matches!(stdout(process), Some(Target::Pipe { .. })) { "a pipe" } else { "a file" };
     let name = process_name(process);
@@ -49,6 +49,50 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .step_command("let Python print at once", ["env", "PYTHONUNBUFFERED=1"])
             .step("or start it with python -u, or write print(…, flush=True)"),
     )
+}
+
+/// Programs that hold their output back where it goes to a pipe, and how to stop that.
+const FILTERS: &[(&str, &str)] = &[
+    ("sed", "sed -u"),
+    ("grep", "grep --line-buffered"),
+    ("egrep", "grep -E --line-buffered"),
+    ("fgrep", "grep -F --line-buffered"),
+    ("awk", "awk with fflush() after each print"),
+    ("gawk", "gawk with fflush() after each print"),
+    ("mawk", "mawk -W interactive"),
+    ("cut", "stdbuf -oL cut"),
+    ("tr", "stdbuf -oL tr"),
+    ("uniq", "stdbuf -oL uniq"),
+    ("perl", "perl with $| = 1"),
+    ("jq", "jq --unbuffered"),
+    ("head", "stdbuf -oL head"),
+    ("rev", "stdbuf -oL rev"),
+];
+
+/// A filter behind the program takes its lines in and keeps them.
+fn by_filter(study: &Study<'_>) -> Option<Finding> {
+    let graph = study.graph.as_ref()?;
+    let first = study.case.looks.first()?;
+    if study.case.output_bytes > 0 && study.case.relay.is_some() {
+        return None;
+    }
+    let (process, advice, read) = graph.look.processes.iter().filter(|process| process.in_tree).find_map(|process| {
+        let command = process.command.first().map_or(process.name.as_str(), |command| base_name(command));
+        let advice = FILTERS.iter().find(|(name, _)| *name == command)?.1;
+        let before = first.process(process.pid).and_then(|before| before.read_chars).unwrap_or(0);
+        let pipes = matches!(process.descriptor(0).map(|input| &input.target), Some(Target::Pipe { .. })) && stdout_is_buffered(process);
+        let read = process.read_chars?.saturating_sub(before);
+        let told = process.command.iter().any(|word| ["-u", "--unbuffered", "--line-buffered", "interactive"].contains(&word.as_str()));
+        (pipes && read > 0 && !told && !wrote(study, process)).then_some((process, advice, read))
+    })?;
+    let name = process_name(process);
+    let facts = vec![
+        Fact::new("vitals", format!("{name} read {read} more bytes in {} and wrote none", seconds(graph.span_s))).of(process.pid),
+        Fact::new("descriptors", format!("standard output of {name} is a pipe or file, where it keeps up to 4 KiB back")).of(process.pid),
+    ];
+    let signs = vec![Sign::seen(Group::Vitals, "a filter reads and writes nothing")];
+    let explanation = format!("the program works, but {name}, which its output goes through, holds the lines back in a buffer");
+    Some(Finding::signs(signs, explanation, facts).step(format!("let the filter pass each line on at once: {advice}")))
 }
 
 fn place_name(frame: &Frame) -> String {

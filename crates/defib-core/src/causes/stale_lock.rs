@@ -6,10 +6,11 @@ use regex::Regex;
 
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
-use crate::facts::LockFile;
+use crate::facts::{LockFile, Look};
 use crate::pattern::pattern;
 use crate::telling::{cut, node_fact, node_place, process_name, seconds, told};
-use crate::waits::{Purpose, enclosing_loop};
+use crate::report::Place;
+use crate::waits::{Node, Purpose, enclosing_loop};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "stale-lock",
@@ -58,10 +59,20 @@ fn by_file(study: &Study<'_>) -> Option<Finding> {
     };
     Some(
         finding
-            .place(node_place(node))
+            .place(asking_line(graph.look, node).or_else(|| node_place(node)))
             .step_command("remove it, after making sure that no other copy runs", ["rm", "-r", &file.path])
             .step("let the operating system hold the lock (fcntl.flock): it ends with its owner"),
     )
+}
+
+/// The line of the loop that tries the lock, rather than its sleep.
+fn asking_line(look: &Look, node: &Node<'_>) -> Option<Place> {
+    let frame = node.frame?;
+    let words = ["O_EXCL", "FileExistsError", ".acquire(", "exists(", "is_file(", "isfile(", "mkdir(", "symlink(", "\"x\"", "'x'"];
+    let near = (frame.line.saturating_sub(10)..=frame.line + 4).filter_map(|line| Some((line, look.source_line(&frame.file, line)?)));
+    let asks = near.filter(|(_, text)| words.iter().any(|word| text.contains(word)) && !text.trim_start().starts_with("except"));
+    let (line, _) = asks.min_by_key(|(line, _)| line.abs_diff(frame.line))?;
+    Some(Place { line, ..crate::place::of_frame(frame) })
 }
 
 fn file_fact(file: &LockFile) -> Fact {

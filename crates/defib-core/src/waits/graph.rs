@@ -559,9 +559,9 @@ impl<'a> Graph<'a> {
         let private =
             matches!(node.thread.wait, Wait::Futex { shared: false, bound: crate::facts::Bound::Unlimited, .. });
         let alone = node.process.threads.len() == 1 && node.process.forked_without_exec && node.process.in_tree;
-        let several = self.look.process(node.process.ppid).is_some_and(|parent| parent.threads.len() > 1);
         let cyclic = self.cycles.iter().any(|cycle| cycle.nodes.contains(&id));
-        private && alone && several && !cyclic && node.unchanged >= self.looks.min(2)
+        let owned = matches!(node.thread.wait, Wait::Futex { owner: Some(owner), .. } if owner == node.thread.tid);
+        private && alone && !cyclic && !owned && node.unchanged >= self.looks.min(2)
     }
 
     fn find_cycles(&self) -> Vec<LockCycle> {

@@ -70,18 +70,23 @@ pub(super) fn signals(signals: Signals, out: Sender<Happening>) {
     });
 }
 
+/// Shortest time between two samples.
+const DENSE: Duration = Duration::from_millis(60);
+
 /// Takes vital signs until the session drops its end.
 pub(super) fn sampler(root: i32, every: Duration, clock: Clock, out: Sender<Happening>) -> Sender<()> {
     let (stop, stopped): (Sender<()>, Receiver<()>) = channel();
     thread::spawn(move || {
         // Most short programs are over before the first sample is due.
-        let mut next = Duration::from_millis(60);
+        let mut next = Duration::from_millis(40);
         let mut sampler = None;
+        let mut births = 0;
         let mut told = false;
         while matches!(stopped.recv_timeout(next), Err(RecvTimeoutError::Timeout)) {
             let begun = Instant::now();
             let sampler = sampler.get_or_insert_with(|| Sampler::new(root, false));
             let sample = sampler.sample(clock.at_s());
+            let born = std::mem::replace(&mut births, sample.vitals.births) < births;
             if out.send(Happening::Sampled(Box::new(sample))).is_err() {
                 return;
             }
@@ -89,10 +94,12 @@ pub(super) fn sampler(root: i32, every: Duration, clock: Clock, out: Sender<Happ
                 told = true;
                 let _ = out.send(Happening::NoGpu(why));
             }
-            // Denser at first, when most starts fail.
-            let at_s = clock.at_s();
-            let pace = if at_s < 1.0 { every.min(Duration::from_millis(200)) } else { every };
-            next = pace.saturating_sub(begun.elapsed());
+            // Denser at first, when most starts fail, and while processes are born:
+            // those that die young are seen only so. A large tree pays less for it.
+            let took = begun.elapsed();
+            let dense = clock.at_s() < 0.5 || born;
+            let pace = if dense { DENSE.max(took * 30) } else { next * 2 };
+            next = pace.min(every).max(DENSE).saturating_sub(took);
         }
     });
     stop

@@ -120,6 +120,11 @@ impl Patience {
         times
     }
 
+    /// A look is wanted now, whatever else happens.
+    pub fn look_soon(&mut self, now_s: f64) {
+        self.limits.insert(0, now_s);
+    }
+
     /// How long nothing has moved, seconds.
     #[must_use]
     pub fn quiet_s(&self, now_s: f64) -> f64 {

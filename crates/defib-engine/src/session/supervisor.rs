@@ -30,6 +30,12 @@ const LAST_LOOK_WITHIN: Duration = Duration::from_millis(1500);
 const STALLED_GRACE_S: f64 = 2.0;
 /// Most ended processes that are written down: a build starts thousands.
 const MOST_GONE: u32 = 100;
+/// Vital signs are written down no more often than this, seconds.
+const SAMPLES_APART_S: f64 = 0.15;
+/// Shares of the memory limit at which a look is taken: what fills it is seen on the way.
+const MEMORY_SHARES: [f64; 4] = [0.5, 0.65, 0.8, 0.9];
+/// Time the last look may take while memory grows.
+const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(600);
 /// A second Ctrl+C within this time ends the tree at once.
 const IMPATIENCE: Duration = Duration::from_secs(10);
 /// Grace where the user asked for none.
@@ -218,6 +224,10 @@ struct Session<'a> {
     pids: Vec<i32>,
     /// Ended processes that were written down.
     gone: u32,
+    /// When vital signs were last written down, seconds since the start.
+    sample_written_s: f64,
+    /// Shares of the memory limit that are not reached yet.
+    memory_shares: &'static [f64],
     last_heartbeat_s: f64,
     interrupted: Option<Instant>,
     ending: Option<Ending>,
@@ -256,6 +266,8 @@ impl<'a> Session<'a> {
             root: 0,
             pids: Vec::new(),
             gone: 0,
+            sample_written_s: -1.0,
+            memory_shares: &MEMORY_SHARES,
             last_heartbeat_s: 0.0,
             interrupted: None,
             ending: None,
@@ -320,7 +332,7 @@ impl<'a> Session<'a> {
             Happening::Signal(received) => self.signal(received, happenings),
             Happening::Sampled(sample) => self.sampled(*sample),
             Happening::Looked(look) => self.looked(*look),
-            Happening::Weighed(bytes) => self.weighed(bytes),
+            Happening::Weighed(bytes) => self.weighed(bytes, happenings),
             Happening::Interrupt => {
                 let sender = SignalSender { pid: 0, uid: 0, command: None };
                 self.write(Event::Signal { signal: SIGINT, sender: Some(sender), forwarded: true });
@@ -399,7 +411,11 @@ impl<'a> Session<'a> {
             }
         }
         let resident = vitals.rss_bytes;
-        self.write(Event::Sample { vitals });
+        self.look_as_memory_grows(resident);
+        if vitals.at_s - self.sample_written_s >= SAMPLES_APART_S {
+            self.sample_written_s = vitals.at_s;
+            self.write(Event::Sample { vitals });
+        }
         // Shared pages count once for every process in the resident size, so it
         // only tells when to weigh exactly.
         if self.plan.limits.memory.is_some_and(|limit| resident > limit) && !self.weighing {
@@ -409,11 +425,29 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn weighed(&mut self, used_bytes: u64) {
+    fn look_as_memory_grows(&mut self, resident: u64) {
+        let (Some(limit), Some((share, rest))) = (self.plan.limits.memory, self.memory_shares.split_first()) else {
+            return;
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a share of a limit")]
+        let reached = resident as f64 >= share * limit as f64;
+        if reached {
+            self.memory_shares = rest;
+            let now = self.now();
+            if let Some(patience) = &mut self.patience {
+                patience.look_soon(now);
+            }
+        }
+    }
+
+    fn weighed(&mut self, used_bytes: u64, happenings: &Receiver<Happening>) {
         self.weighing = false;
         let over = self.plan.limits.memory.filter(|&limit| used_bytes > limit);
         if let Some(limit_bytes) = over.filter(|_| self.ending.is_none() && !self.exited) {
-            self.end(Ending::OverMemory { limit_bytes, used_bytes }, None);
+            self.last_look(MEMORY_LOOK_WITHIN, happenings);
+            if self.ending.is_none() && !self.exited {
+                self.end(Ending::OverMemory { limit_bytes, used_bytes }, None);
+            }
         }
     }
 
@@ -455,7 +489,7 @@ impl<'a> Session<'a> {
             let limit_s = limits.heartbeat.map_or(0.0, |limit| limit.as_secs_f64());
             Ending::NoHeartbeat { limit_s }
         };
-        self.last_look(happenings);
+        self.last_look(LAST_LOOK_WITHIN, happenings);
         if !self.exited {
             self.end(ending, None);
         }
@@ -488,8 +522,8 @@ impl<'a> Session<'a> {
     }
 
     /// Evidence first: one more look, with local variables.
-    fn last_look(&mut self, happenings: &Receiver<Happening>) {
-        let look = defib_observe::look_within(&self.plan.exe, &self.request(true), LAST_LOOK_WITHIN);
+    fn last_look(&mut self, within: Duration, happenings: &Receiver<Happening>) {
+        let look = defib_observe::look_within(&self.plan.exe, &self.request(true), within);
         // What happened meanwhile must not be lost.
         while let Ok(happening) = happenings.try_recv() {
             if !matches!(happening, Happening::Looked(_)) {
@@ -512,7 +546,7 @@ impl<'a> Session<'a> {
             self.explain();
             return;
         }
-        self.last_look(happenings);
+        self.last_look(LAST_LOOK_WITHIN, happenings);
         // It moved in the last moment: then it was no stall.
         let still = self.patience.as_ref().and_then(Patience::verdict);
         let still = still.is_some_and(|verdict| verdict.grade >= defib_core::waits::Grade::Probable);
@@ -584,7 +618,7 @@ impl<'a> Session<'a> {
         let now = self.now();
         let quiet = self.patience.as_ref().map_or(0.0, |patience| patience.quiet_s(now));
         if quiet > 2.0 && self.interrupted.is_none() && self.ending.is_none() && !self.exited {
-            self.last_look(happenings);
+            self.last_look(LAST_LOOK_WITHIN, happenings);
         }
     }
 

@@ -105,13 +105,16 @@ fn identity(pid: i32, stat: &Stat, how: How, reader: &mut Reader) -> Process {
 fn memory_facts(process: &mut Process, reader: &mut Reader) {
     let pid = process.pid;
     process.command = reader.process(pid, "cmdline").map(parse::strings).unwrap_or_default();
-    let by_option = process.python.is_some() && has_unbuffered_option(&process.command);
+    let by_option = process.python.is_some() && has_option(&process.command, "u");
+    // With these the interpreter does not read its variables.
+    let ignores = process.python.is_some() && has_option(&process.command, "EI");
     process.unbuffered = match reader.process(pid, "environ") {
         _ if by_option => Some(true),
         Ok(environment) => Some(
-            environment
-                .split(|byte| *byte == 0)
-                .any(|variable| variable.strip_prefix(b"PYTHONUNBUFFERED=").is_some_and(|value| !value.is_empty())),
+            !ignores
+                && environment
+                    .split(|byte| *byte == 0)
+                    .any(|variable| variable.strip_prefix(b"PYTHONUNBUFFERED=").is_some_and(|value| !value.is_empty())),
         ),
         Err(_) => None,
     };
@@ -121,12 +124,12 @@ fn memory_facts(process: &mut Process, reader: &mut Reader) {
     }
 }
 
-/// `-u` among the interpreter's own options, also joined with others (`-Bu`).
-fn has_unbuffered_option(command: &[String]) -> bool {
+/// One of these letters among the interpreter's own options, also joined with others (`-Bu`).
+fn has_option(command: &[String], wanted: &str) -> bool {
     let options = command.iter().skip(1).map_while(|word| word.strip_prefix('-'));
     options.take_while(|word| !word.starts_with('-')).any(|word| {
         // What follows these letters is their argument.
-        word.chars().take_while(|letter| !"cmWX".contains(*letter)).any(|letter| letter == 'u')
+        word.chars().take_while(|letter| !"cmWX".contains(*letter)).any(|letter| wanted.contains(letter))
     })
 }
 
@@ -263,11 +266,11 @@ fn random_bytes(pid: i32) -> Option<[u8; 16]> {
 
 #[cfg(test)]
 mod tests {
-    use super::has_unbuffered_option;
+    use super::has_option;
 
     #[test]
     fn only_the_interpreters_own_option_counts() {
-        let has = |line: &str| has_unbuffered_option(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let has = |line: &str| has_option(&line.split(' ').map(str::to_owned).collect::<Vec<_>>(), "u");
         assert!(has("python -u a.py") && has("python -Bu a.py") && has("python -B -u a.py"));
         assert!(!has("python a.py -u") && !has("python -munittest") && !has("python -m u"));
         assert!(!has("python --useless") && !has("python"));

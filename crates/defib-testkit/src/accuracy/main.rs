@@ -1,0 +1,136 @@
+//! Runs the programs of `faults/`, with each left out in turn, and says how
+//! often the answer is right: `bench/accuracy [--fit] [--again] [NAME…]`.
+
+mod baseline;
+mod fit;
+mod measure;
+mod picture;
+mod seen;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context as _, Result};
+use clap::Parser;
+use defib_testkit::corpus::{Program, Runner, marks, programs};
+
+use seen::Seen;
+
+/// How often is the answer right?
+#[derive(Debug, Parser)]
+struct Options {
+    /// Programs to take, by a part of their names; all without.
+    names: Vec<String>,
+    /// Write the fitted weights into the program's source.
+    #[arg(long)]
+    fit: bool,
+    /// Judge the runs that were kept the last time instead of running again.
+    #[arg(long)]
+    again: bool,
+    /// Programs run at once.
+    #[arg(long, default_value_t = 3)]
+    jobs: usize,
+    /// The defib to try.
+    #[arg(long)]
+    defib: Option<PathBuf>,
+    /// Folder for the results.
+    #[arg(long)]
+    results: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let defib = options.defib.clone().unwrap_or_else(|| target.join("release/defib"));
+    let runner = Runner::new(defib, &target);
+    let mut corpus = programs(&root.join("faults"))?;
+    let wanted = |program: &Program| {
+        options.names.is_empty() || options.names.iter().any(|name| program.name.contains(name.as_str()))
+    };
+    corpus.retain(wanted);
+    let kept = target.join("accuracy");
+    let (all, untried) = see(&options, &runner, &corpus, &kept)?;
+    let left_out = fit::left_out(&all);
+    let measured = measure::measure(&all, &left_out.diagnoses);
+    let results = options.results.clone().unwrap_or_else(|| root.join("bench/results"));
+    fs::create_dir_all(&results)?;
+    picture::reliability(&measured.reliability, &results.join("reliability.svg"))?;
+    let text = measure::text(&measured, &untried);
+    fs::write(results.join("ACCURACY.md"), &text)?;
+    fs::write(results.join("accuracy.json"), serde_json::to_vec_pretty(&measured)?)?;
+    say(&text);
+    if options.fit {
+        let weights = fit::fit(&all.iter().collect::<Vec<_>>(), left_out.prior, left_out.temperature);
+        let path = root.join("crates/defib-core/data/weights.json");
+        fs::write(&path, format!("{}\n", serde_json::to_string_pretty(&weights)?))?;
+        say(&format!("weights of {} programs are written to {}", weights.programs, path.display()));
+    }
+    Ok(())
+}
+
+/// Runs every program, or reads back what was kept of the last time.
+fn see(
+    options: &Options,
+    runner: &Runner,
+    corpus: &[Program],
+    kept: &Path,
+) -> Result<(Vec<Seen>, BTreeMap<String, String>)> {
+    let next = AtomicUsize::new(0);
+    let found: Mutex<Vec<Seen>> = Mutex::new(Vec::new());
+    let untried: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..options.jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(program) = corpus.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let folder = kept.join(program.name.replace('/', "__"));
+                    match one(options, runner, program, &folder) {
+                        Ok(seen) => push(&found, seen),
+                        Err(error) => {
+                            let mut untried = untried.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                            untried.insert(program.name.clone(), format!("{error:#}"));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let mut found = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok((found, untried.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)))
+}
+
+fn push(found: &Mutex<Vec<Seen>>, seen: Seen) {
+    found.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(seen);
+}
+
+fn one(options: &Options, runner: &Runner, program: &Program, folder: &Path) -> Result<Seen> {
+    if !options.again || !folder.join("ran.json").exists() {
+        if let Some(need) = runner.lacks(&program.fault) {
+            anyhow::bail!("this machine lacks {need}");
+        }
+        let _ = fs::remove_dir_all(folder);
+        fs::create_dir_all(folder)?;
+        let ran = runner.run(program, folder)?;
+        let wall_s = ran.wall.as_secs_f64();
+        let text = serde_json::json!({ "report": ran.report, "exit": ran.exit, "wall_s": wall_s });
+        fs::write(folder.join("ran.json"), serde_json::to_vec(&text)?)?;
+    }
+    let text = fs::read(folder.join("ran.json")).context("ran.json")?;
+    let kept: serde_json::Value = serde_json::from_slice(&text)?;
+    let ran = defib_testkit::corpus::Ran {
+        report: kept["report"].clone(),
+        exit: i32::try_from(kept["exit"].as_i64().unwrap_or(-1))?,
+        wall: std::time::Duration::from_secs_f64(kept["wall_s"].as_f64().unwrap_or(0.0)),
+    };
+    let marks = marks(program, &folder.join("program"), &ran);
+    seen::seen(program, folder, &ran, marks)
+}
+
+#[expect(clippy::print_stdout, reason = "the output of a measurement")]
+fn say(text: &str) {
+    println!("{text}");
+}
