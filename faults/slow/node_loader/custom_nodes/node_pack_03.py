@@ -2,7 +2,7 @@
 import colorsys
 import math
 
-SIZE = 112
+SIZE = 125
 LOOKUP = {
     (r, g, b): colorsys.rgb_to_hls(r / SIZE, g / SIZE, math.sqrt(b / SIZE))
     for r in range(SIZE)
