@@ -26,11 +26,10 @@ class Tenant(threading.Thread):
             gc.collect()
 
     def digest(self, volume, strips, strip_bytes=24_000):
-        pages = []
+        pages = [None] * strips
         for strip in range(strips):
-            page = bytearray(strip_bytes)
-            page[::53] = bytes([strip % 251]) * len(range(0, strip_bytes, 53))
-            pages.append(page)
+            pages[strip] = bytearray(strip_bytes)
+            pages[strip][::53] = bytes([strip % 251]) * len(range(0, strip_bytes, 53))
         whole = hashlib.sha256()
         for page in pages:
             whole.update(page)
