@@ -1,0 +1,2 @@
+#!/bin/sh
+exec python3 studio.py --plugins samplers upscalers masks prompts
