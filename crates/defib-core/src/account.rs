@@ -17,7 +17,7 @@ use crate::report::{Action, Leftover, Outcome, OutcomeKind, REPORT_VERSION, Repo
 use crate::telling::{seconds, signal_name, size};
 
 /// At most so many looks are compared.
-const LOOKS: usize = 6;
+pub const LOOKS: usize = 6;
 
 /// What a journal says of itself: its first line, and where it ends.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -194,7 +194,7 @@ impl Lives {
 /// The looks that belong to the end: those of the quiet time, else the last few.
 fn last_looks(looks: Vec<Look>, ending: Option<&(f64, Ending)>) -> Vec<Look> {
     let since = match ending {
-        Some((at_s, Ending::Stalled { quiet_s })) => at_s - quiet_s - 0.5,
+        Some((at_s, Ending::Stalled { quiet_s })) => at_s - quiet_s,
         _ => f64::MIN,
     };
     let fitting: Vec<Look> = looks.iter().filter(|look| look.at_s >= since).cloned().collect();

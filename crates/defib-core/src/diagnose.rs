@@ -10,7 +10,7 @@ use crate::cause::{Cause, Fact, Finding, Strength};
 use crate::causes::CATALOGUE;
 use crate::event::Ending;
 use crate::outcome::outcome;
-use crate::report::{Evidence, NextStep, Outcome, RankedCause};
+use crate::report::{Evidence, NextStep, Outcome, Place, RankedCause};
 use crate::telling;
 use crate::waits::Purpose;
 use crate::weights::{Weights, proof_class, signs};
@@ -48,7 +48,7 @@ pub fn findings(study: &Study<'_>) -> Vec<(&'static Cause, Finding)> {
 #[must_use]
 pub fn diagnose_with(study: &Study<'_>, weights: &Weights) -> Diagnosis {
     let mut outcome = outcome(study);
-    let mut book = EvidenceBook::default();
+    let mut book = EvidenceBook { fallback: traced(study), ..EvidenceBook::default() };
     let mut causes = rank(findings(study), weights, &mut book);
     if causes.is_empty() && needs_explanation(study, &outcome) {
         causes.push(unknown(study, &mut book));
@@ -58,6 +58,12 @@ pub fn diagnose_with(study: &Study<'_>, weights: &Weights) -> Diagnosis {
         outcome.healthy = false;
     }
     Diagnosis { outcome, causes, evidence: book.evidence }
+}
+
+/// Where the traceback that ended the program left the user's code.
+fn traced(study: &Study<'_>) -> Option<Place> {
+    let traceback = study.root_traceback().filter(|_| !study.was_standing())?;
+    traceback.chain.iter().find_map(|exception| telling::trace_place(&exception.frames))
 }
 
 /// Orders the findings and gives them probabilities.
@@ -180,6 +186,8 @@ fn without_cause(study: &Study<'_>) -> String {
 #[derive(Default)]
 struct EvidenceBook {
     evidence: Vec<Evidence>,
+    /// Where the program's own traceback points, for causes that know no better.
+    fallback: Option<Place>,
 }
 
 impl EvidenceBook {
@@ -191,7 +199,7 @@ impl EvidenceBook {
             proved,
             evidence: finding.facts.into_iter().map(|fact| self.add(fact)).collect(),
             explanation: finding.explanation,
-            place: finding.place,
+            place: finding.place.or_else(|| self.fallback.clone()),
             next_steps: finding.next_steps,
         }
     }

@@ -13,6 +13,7 @@
 mod calls;
 mod excerpt;
 mod files;
+mod listeners;
 mod lockfile;
 mod look;
 pub mod machine;
@@ -26,6 +27,7 @@ mod sys;
 mod tree;
 mod wait;
 
+pub use listeners::listeners;
 pub use look::{Fault, LookRequest, look};
 pub use oom::OomWatch;
 pub use probe::{PROBE_ARGUMENT, look_within, probe_main};

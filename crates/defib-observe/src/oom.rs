@@ -66,8 +66,8 @@ impl OomWatch {
         });
         let oom = oom.collect();
         match self.log {
-            Ok(log) => Kernel { oom, lines: log_lines(log, pids), log_denied: None },
-            Err(why) => Kernel { oom, lines: Vec::new(), log_denied: Some(why) },
+            Ok(log) => Kernel { oom, lines: log_lines(log, pids), ..Kernel::default() },
+            Err(why) => Kernel { oom, log_denied: Some(why), ..Kernel::default() },
         }
     }
 }

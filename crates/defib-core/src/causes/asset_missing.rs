@@ -20,7 +20,7 @@ pub(super) static CAUSE: Cause = Cause {
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r#"FileNotFoundError: (?:\[Errno 2\] )?.*"#,
+        r#"FileNotFoundError: (?:\[Errno 2\] )?.*|No such file or directory \(os error 2\)"#,
         r#"|(?:OSError|EnvironmentError|ValueError|RuntimeError): (?:We couldn't connect to|Can't load (?:the )?\w+ for|.* does not appear to have a file named|Error no file named|Unable to (?:open|load) (?:file|weights)|.*is not a local folder and is not a valid model identifier|Incorrect path_or_model_id|.*offline mode is enabled)"#,
         r#"|(?:LocalEntryNotFoundError|EntryNotFoundError|RepositoryNotFoundError|GatedRepoError|OfflineModeIsEnabled|HfHubHTTPError|RevisionNotFoundError|HFValidationError)\b"#,
         r#"|NO_SUCHFILE|NoSuchFile: |File doesn't exist|(?i:model|checkpoint|weights?|tokenizer|vocab\w*)[^:]{0,80}(?i:not found|does not exist|no such file|missing)\b"#,

@@ -30,8 +30,13 @@ static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+static NOT_INSTALLED: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"lib(?:cuda|nvidia-ml|nvcuvid|amdhip64|hsa-runtime64|ze_loader|GL|EGL|GLX|OSMesa|OpenGL|GLdispatch|X11|Xext|Xrender|xcb[\w-]*|SM|ICE)\.so[.\d]*: cannot open shared object"));
+
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    let (told, _) = told(study, &SENTENCE)?;
+    // The driver's own libraries are missing where there is no driver, those of a
+    // display where there is none.
+    let (told, _) = told(study, &SENTENCE).filter(|(told, _)| !NOT_INSTALLED.is_match(&told.text()))?;
     let explanation = format!("compiled packages do not fit together: {}", cut(&told.text(), 220));
     Some(told.proof(explanation)
         .step("install the versions that were built for each other (the package's own table names the pairs) into a fresh environment"))

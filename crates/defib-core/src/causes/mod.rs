@@ -6,6 +6,8 @@
 
 include!(concat!(env!("OUT_DIR"), "/causes.rs"));
 
+pub use port_in_use::ports_named;
+
 /// The cause with this id.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static crate::cause::Cause> {

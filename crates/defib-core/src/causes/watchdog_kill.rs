@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::case::{End, Study};
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::pattern::pattern;
-use crate::telling::{base_name, cut, seconds, signal_name, told, trace_place};
+use crate::telling::{base_name, cut, quoted, seconds, signal_name, told, trace_place};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "watchdog-kill",
@@ -38,7 +38,7 @@ static NUMBER: LazyLock<Regex> =
 
 /// A parent tells that a child was ended by SIGKILL or SIGTERM.
 static ENDED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"SIGKILL|SIGTERM|(?i:exit(?:ed|code| code| status)?|return ?code|status|signal)\W{0,3}(?:with|code)?\W{0,3}-(?:9|15)\b")
+    pattern(r"SIGKILL|SIGTERM|(?i:exit(?:ed|code| code| status)?|ended|died|finished|terminated|return ?code|rc|code|status|signal)\W{0,3}(?:with|code|status)?\W{0,3}(?:code|status)?\W{0,3}(?:-(?:9|15)|137|143)\b")
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
@@ -138,6 +138,9 @@ fn by_lifetime(study: &Study<'_>) -> Option<Finding> {
     if signal.is_none() && !reported {
         return None;
     }
+    if let Some(finding) = by_health_check(study, reported) {
+        return Some(finding);
+    }
     let mut lives: Vec<(i32, f64)> = study.case.lifetimes.iter().map(|lifetime| (lifetime.pid, lifetime.lived_s)).collect();
     if signal.is_some() || reported {
         lives.push((study.case.root, study.case.wall_s));
@@ -160,6 +163,25 @@ fn by_lifetime(study: &Study<'_>) -> Option<Finding> {
         Finding::signs(vec![Sign::seen(Group::Kernel, "SIGKILL without an out-of-memory kill")], explanation, facts)
             .step("look for a supervisor, probe or script with a time limit, or a kill -9 by hand")
     })
+}
+
+/// A supervisor asked a process for a sign of life, got none, and then the process was killed.
+fn by_health_check(study: &Study<'_>, reported: bool) -> Option<Finding> {
+    static CHECK: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(r"(?i)\b(?:health|liveness|heartbeat|alive|ping|probe|watchdog|respons\w+|answer\w*)\b.*\b(?:timed? ?out|timeout|failed|fail|missed|no answer|not answer\w*|unhealthy|dead|late|stale|lost|down|refused|overdue|expired)\b|\b(?:unhealthy|unresponsive|not responding|missed \d+ (?:heartbeats?|pings?)|no (?:heartbeat|answer|response|sign of life|ping))\b")
+    });
+    let killed = study.case.lifetimes.iter().find(|life| matches!(life.signal(), Some(9 | 15 | 6)));
+    if !(reported || killed.is_some()) {
+        return None;
+    }
+    let checks: Vec<&str> = study.case.log.last_lines(25).into_iter().map(|line| line.text.as_str()).filter(|text| CHECK.is_match(text)).collect();
+    let last = checks.last()?;
+    let mut facts = vec![quoted(last)];
+    facts.extend(study.case.log.last_lines(5).into_iter().find(|line| ENDED.is_match(&line.text)).map(|line| quoted(&line.text)));
+    facts.extend(killed.map(|life| Fact::new("exit", format!("{} (pid {}) was ended by {}", cut(&life.command, 60), life.pid, signal_name(life.signal().unwrap_or(9)))).of(life.pid)));
+    let signs = vec![Sign::seen(Group::Log, "a check of life failed"), Sign::when(reported || killed.is_some(), Group::Kernel, "a process was killed then")];
+    let explanation = format!("a supervisor killed a process that did not answer its check ({} times): {}", checks.len(), cut(last, 120));
+    Some(Finding::signs(signs, explanation, facts).step("find out what kept it from answering: one long request in a server that does one at a time looks like death").step("let the check ask something that is answered while the work goes on, or give it more time"))
 }
 
 /// Texts that may name a limit: command lines of the tree, sources around the frames, the log.

@@ -14,7 +14,7 @@ mod vitals;
 mod wait;
 
 pub use descriptor::{Access, Descriptor, Peer, Socket, Target};
-pub use kernel::{Kernel, KernelLine, OomCounter};
+pub use kernel::{Kernel, KernelLine, Listener, OomCounter};
 pub use look::{Denied, Excerpt, LockFile, Look, Process, ProcessState, Thread};
 pub use python::{Frame, Local, PythonStack};
 pub use vitals::{GpuVitals, Pressure, Vitals};

@@ -159,7 +159,8 @@ impl Reader<'_> {
     /// Index of the header of the next exception of the chain.
     fn next_of_chain(&self, after: usize) -> Option<usize> {
         let mut index = after;
-        while index < after + 3 && self.text(index)?.trim().is_empty() {
+        // A pool quotes the traceback of its worker between lines of quotation marks.
+        while index < after + 4 && matches!(self.text(index)?.trim(), "" | "\"\"\"") {
             index += 1;
         }
         let sentence = self.text(index)?.trim();

@@ -86,7 +86,7 @@ fn stuck_work(graph: &Graph<'_>, status: &[Status]) -> Vec<NodeId> {
             Status::Outside(kinds) => !kinds.iter().any(|kind| kind.is_idle()),
             Status::Stuck => true,
         };
-        node.process.in_tree && waits && node.unlimited() && node.pending() && node.unchanged >= graph.looks.min(2)
+        node.process.in_tree && waits && node.unlimited() && node.pending() && node.flat(graph)
     };
     (0..graph.nodes.len()).filter(stuck).collect()
 }
@@ -158,7 +158,7 @@ fn closed_grade(graph: &Graph<'_>, status: &[Status]) -> Grade {
     let stuck = (0..graph.nodes.len())
         .filter(|&id| graph.nodes[id].process.in_tree && status[id] == Status::Stuck)
         .filter(|&id| graph.nodes[id].purpose != Purpose::Helper);
-    let stable = |id: NodeId| graph.nodes[id].unchanged >= graph.looks.min(3) || !graph.nodes[id].unlimited();
+    let stable = |id: NodeId| graph.nodes[id].flat(graph) || !graph.nodes[id].unlimited();
     let stuck: Vec<NodeId> = stuck.collect();
     if stuck.iter().all(|&id| !unknown_owner(id) && stable(id)) { Grade::Proved } else { Grade::Probable }
 }
@@ -182,7 +182,7 @@ fn whole(graph: &Graph<'_>, main: NodeId, grade: Grade, outside: BTreeSet<Outsid
         .collect();
     stuck.sort_by_key(|&id| (!graph.nodes[id].unlimited(), id != main));
     let unlimited = stuck.iter().any(|&id| graph.nodes[id].unlimited());
-    let moved = stuck.iter().any(|&id| graph.nodes[id].unlimited() && graph.nodes[id].unchanged < graph.looks.min(2));
+    let moved = stuck.iter().any(|&id| graph.nodes[id].unlimited() && !graph.nodes[id].flat(graph));
     if !unlimited || moved {
         return Verdict::none(Grade::None);
     }

@@ -103,6 +103,13 @@ impl Node<'_> {
         self.limit == Limit::Unlimited
     }
 
+    /// Has not woken once in any of the looks. A thread that is handed something
+    /// now and then is not stuck, however long it waits in between.
+    #[must_use]
+    pub fn flat(&self, graph: &Graph<'_>) -> bool {
+        self.unchanged >= graph.looks
+    }
+
     /// Computes, or moved too much between the looks to be waiting.
     #[must_use]
     pub fn active(&self) -> bool {
@@ -354,6 +361,9 @@ impl<'a> Graph<'a> {
         let of_parent = |&pid: &i32| {
             self.look.process(pid).is_some_and(|process| process.in_tree) && self.is_ancestor(pid, node.process.pid)
         };
+        if reads && fd == 0 && self.serves_input(node) {
+            outside.insert(Outside::Idle);
+        }
         if reads && !others.is_empty() && others.iter().all(of_parent) {
             let idle = fd == 0 || node.process.forked_without_exec;
             if idle {
@@ -371,6 +381,16 @@ impl<'a> Graph<'a> {
             providers.extend(self.siblings(node));
         }
         (providers, outside)
+    }
+
+    /// The program reads job after job from its standard input, as filters and
+    /// workers do; a prompt reads one answer.
+    fn serves_input(&self, node: &Node<'_>) -> bool {
+        let Some(frame) = node.frame else { return false };
+        let Some(line) = self.look.source_line(&frame.file, frame.line) else { return false };
+        let around = super::code::enclosing_loop(self.look, frame).unwrap_or_default();
+        let asks = ["input(", "getpass(", "prompt(", "confirm("].iter().any(|call| line.contains(call));
+        !asks && line.contains("stdin") && (line.trim_start().starts_with("for ") || !around.is_empty())
     }
 
     /// Processes that hold the end of a pipe opposite to a reader (or writer); for

@@ -5,7 +5,7 @@
 //! are taken at growing shares of the patience, and the wait graph decides. No
 //! clock in here: times come in, advice goes out.
 
-use defib_core::account::moves;
+use defib_core::account::{LOOKS, moves};
 use defib_core::facts::{Look, Vitals};
 use defib_core::waits::{Grade, Graph, Verdict, judge};
 
@@ -294,7 +294,7 @@ impl Patience {
     }
 
     fn judge_looks(&self) -> Option<Verdict> {
-        let from = self.looks.len().saturating_sub(4);
+        let from = self.looks.len().saturating_sub(LOOKS);
         let graph = Graph::new(&self.looks[from..], Some(self.relay))?;
         Some(judge(&graph, self.root, self.looks.last()?.at_s < self.quiet_since))
     }

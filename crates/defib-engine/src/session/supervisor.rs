@@ -5,11 +5,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use defib_core::account;
+use defib_core::causes::ports_named;
 use defib_core::event::{Ending, Entry, Event, Sender as SignalSender};
 use defib_core::facts::Look;
+use defib_core::log::Log;
 use defib_core::report::{OutcomeKind, Report};
 use defib_core::run::RunId;
-use defib_observe::{LookRequest, OomWatch, Sample};
+use defib_observe::{LookRequest, OomWatch, Sample, listeners};
 use defib_process::signals::{Received, Signals};
 use defib_process::{Clock, Journal, RawMode, Shim, ShimSpec, StartError, Terminal, set_window_size, window_size};
 use defib_store::{State, StateError};
@@ -224,6 +226,8 @@ struct Session<'a> {
     pids: Vec<i32>,
     /// Ended processes that were written down.
     gone: u32,
+    /// Processes that have come to the shim.
+    orphans: usize,
     /// When vital signs were last written down, seconds since the start.
     sample_written_s: f64,
     /// Shares of the memory limit that are not reached yet.
@@ -266,6 +270,7 @@ impl<'a> Session<'a> {
             root: 0,
             pids: Vec::new(),
             gone: 0,
+            orphans: 0,
             sample_written_s: -1.0,
             memory_shares: &MEMORY_SHARES,
             last_heartbeat_s: 0.0,
@@ -408,6 +413,17 @@ impl<'a> Session<'a> {
                 self.gone += 1;
                 let defib_observe::GoneProcess { pid, ppid, command, lived_s, wait_status } = gone.clone();
                 self.write(Event::Gone { pid, ppid, command, lived_s, wait_status });
+            }
+        }
+        // A process that outlived its parent comes to the shim: what it holds may
+        // be the reason for what fails next.
+        let shim = self.shim.pid();
+        let orphans =
+            sample.processes.iter().filter(|process| process.ppid == shim && process.pid != self.root).count();
+        if orphans > std::mem::replace(&mut self.orphans, orphans) {
+            let now = self.now();
+            if let Some(patience) = &mut self.patience {
+                patience.look_soon(now);
             }
         }
         let resident = vitals.rss_bytes;
@@ -681,12 +697,13 @@ impl<'a> Session<'a> {
         if nobody_left(&entries) && !self.plan.allow_daemons {
             state.finished(run);
         }
+        let mut log = Log::default();
         if !ended_well(&entries) {
             self.pids.push(self.root);
-            kernel_facts(kernel, &self.pids, self.shim.journal());
+            log = archive::output(self.folder);
+            kernel_facts(kernel, &self.pids, &log, self.shim.journal());
             entries = read(self.folder)?;
         }
-        let log = if ended_well(&entries) { defib_core::log::Log::default() } else { archive::output(self.folder) };
         let report = account::report(&entries, log);
         if let Err(error) = state.write_report(run, &report) {
             self.audience.notice(&format!("the report could not be kept in {}: {error}", self.folder.display()));
@@ -715,8 +732,10 @@ fn nobody_left(entries: &[Entry]) -> bool {
     told.unwrap_or(false)
 }
 
-fn kernel_facts(kernel: OomWatch, pids: &[i32], journal: &Journal) {
-    let facts = kernel.finish(pids);
+fn kernel_facts(kernel: OomWatch, pids: &[i32], log: &Log, journal: &Journal) {
+    let mut facts = kernel.finish(pids);
+    let texts = log.lines.iter().rev().take(200).map(|line| line.text.as_str());
+    facts.listeners = ports_named(texts).into_iter().flat_map(listeners).collect();
     let _ = journal.append(Event::Kernel(facts));
 }
 

@@ -7,7 +7,7 @@
 //! runs in a disposable child, see [`crate::probe`].
 
 mod descriptors;
-mod holders;
+pub(crate) mod holders;
 pub(crate) mod process;
 mod sockets;
 
