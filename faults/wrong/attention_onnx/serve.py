@@ -11,7 +11,10 @@ TOPICS = ["travel", "cooking", "weather", "sport"]
 
 class Embedder:
     def __init__(self, path: str) -> None:
-        self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self.scores, self.mix = (
+            onnxruntime.InferenceSession(f"{path}/{part}.onnx", providers=["CPUExecutionProvider"])
+            for part in ("scores", "mix")
+        )
 
     def tokens(self, text: str) -> np.ndarray:
         rows = []
@@ -21,7 +24,9 @@ class Embedder:
         return np.array(rows, dtype=np.float32)
 
     def __call__(self, text: str) -> np.ndarray:
-        return self.session.run(None, {"x": self.tokens(text)})[0].mean(axis=0)
+        tokens = self.tokens(text)
+        scores = self.scores.run(None, {"x": tokens})[0]
+        return self.mix.run(None, {"scores": scores, "x": tokens})[0].mean(axis=0)
 
 
 def histogram(vector: np.ndarray) -> np.ndarray:
@@ -30,8 +35,8 @@ def histogram(vector: np.ndarray) -> np.ndarray:
 
 
 def main() -> int:
-    head("head.onnx")
-    embedder = Embedder("head.onnx")
+    head(".")
+    embedder = Embedder(".")
     rng = np.random.default_rng(12)
     topics = rng.normal(size=(len(TOPICS), WIDTH))
     for text in ("we go by sea", "it is wet", "internationalisation of transcontinental characteristics"):
