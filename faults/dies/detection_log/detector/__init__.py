@@ -1,0 +1,1 @@
+"""A detector that writes what it found to a line-based file."""

@@ -1,0 +1,47 @@
+"""A node server with a queue."""
+import http.server
+import json
+import threading
+import time
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    calls = 0
+    started = time.monotonic()
+
+    def reply(self, status: int, value, headers: dict | None = None, kind: str = "application/json") -> None:
+        body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in {"Content-Type": kind, **(headers or {})}.items():
+            self.send_header(name, text)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def request_body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    waiting: list = []
+
+    def do_POST(self) -> None:
+        graph = json.loads(self.request_body())
+        prompt_id = f"5d2f{len(self.waiting):04}"
+        self.waiting.append([len(self.waiting), prompt_id, graph["prompt"], {}, ["9"]])
+        self.reply(200, {"prompt_id": prompt_id, "number": len(self.waiting), "node_errors": {}})
+
+    def do_GET(self) -> None:
+        if self.path == "/queue":
+            self.reply(200, {"queue_running": [], "queue_pending": self.waiting})
+        elif self.path.startswith("/history/"):
+            self.reply(200, {})
+        else:
+            self.reply(200, {"system": {"os": "posix", "python_version": "3.11.9"}, "devices": []})
+
+    def log_message(self, *args) -> None:
+        pass
+
+
+def start() -> str:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"127.0.0.1:{server.server_port}"

@@ -1,0 +1,1 @@
+"""Scores poses of a clip."""
