@@ -171,6 +171,19 @@ impl Finding {
     }
 }
 
+impl Retry {
+    /// In words, for the page of causes.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Never => "The same run fails the same way: change something first.",
+            Self::Later => "The same run may succeed later.",
+            Self::Fresh => "A fresh process may succeed.",
+            Self::Lighter => "A lighter run may succeed.",
+        }
+    }
+}
+
 /// Whether trying again can help; recovery starts from this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
@@ -191,10 +204,16 @@ pub struct Cause {
     pub id: &'static str,
     /// Title for people.
     pub title: &'static str,
-    /// What happened, in a sentence; what settles it; what it is taken for.
+    /// What happened, in a sentence.
     pub what: &'static str,
     /// The observation that decides fastest by hand.
     pub settled_by: &'static str,
+    /// What it is usually taken for.
+    pub taken_for: &'static str,
+    /// How a person finds out without defib.
+    pub by_hand: &'static [&'static str],
+    /// What to do about it in general; a report's next steps say more.
+    pub remedies: &'static [&'static str],
     /// Can trying again help?
     pub retry: Retry,
     /// What it says about a case.

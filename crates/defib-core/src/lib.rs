@@ -8,6 +8,7 @@ pub mod account;
 pub mod case;
 pub mod cause;
 pub mod causes;
+pub mod causes_page;
 pub mod diagnose;
 pub mod event;
 pub mod facts;

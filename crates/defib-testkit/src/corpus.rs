@@ -139,6 +139,7 @@ impl Runner {
     #[must_use]
     pub fn new(defib: PathBuf, target: &Path) -> Self {
         let python = target.join("faults-venv/bin");
+        let python = fs::canonicalize(&python).unwrap_or(python);
         Self { defib, python: python.join("python3").exists().then_some(python) }
     }
 

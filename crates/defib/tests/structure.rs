@@ -63,5 +63,16 @@ fn every_cause_is_of_the_vocabulary_and_complete() {
         assert!(known.contains(cause.id), "{} is no id of the vocabulary", cause.id);
         assert!(seen.insert(cause.id), "{} stands twice", cause.id);
         assert!(!cause.what.is_empty() && !cause.settled_by.is_empty() && !cause.title.is_empty());
+        assert!(!cause.by_hand.is_empty() && !cause.remedies.is_empty(), "{}", cause.id);
     }
+}
+
+#[test]
+fn the_page_of_causes_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/causes.md");
+    let written = std::fs::read_to_string(path).expect("docs/causes.md");
+    assert!(
+        written == defib_core::causes_page::page(),
+        "stale: cargo run -p defib -- causes --markdown > docs/causes.md"
+    );
 }

@@ -20,6 +20,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Given-up work goes on in threads",
     what: "Work that was given up after a time limit keeps running in its thread: a thread cannot be ended from outside.",
     settled_by: "One thread more for each time limit, and the CPU still busy after the answer.",
+    taken_for: "app-retention",
+    by_hand: &["ps -o nlwp -p PID (the number of threads) after each time limit", "py-spy dump --pid PID: several threads inside the same function"],
+    remedies: &["run work with a time limit in a process (defib.isolated, ProcessPoolExecutor, subprocess) and end that", "let the work look at a flag between steps"],
     retry: Retry::Fresh,
     judge,
 };

@@ -11,6 +11,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The program keeps what it no longer needs",
     what: "The program keeps references to results, sessions or old models, so its memory grows with each unit of work.",
     settled_by: "A constant step of memory for each request, and live objects that grow.",
+    taken_for: "a leak in the library",
+    by_hand: &["repeat one request and note RSS after each: a constant step", "tracemalloc, or objgraph.show_growth() between two requests"],
+    remedies: &["bound what is kept; write results to disk", "drop the old model before the next is loaded"],
     retry: Retry::Lighter,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A model or file is not there",
     what: "A model, checkpoint or asset file is not there, or its hub cannot be reached.",
     settled_by: "The FileNotFoundError or hub error, with the path that was asked for.",
+    taken_for: "config-invalid",
+    by_hand: &["ls -l the path in the message, from the working directory of the program", "open the hub address in a browser; echo $HF_HUB_OFFLINE"],
+    remedies: &["download the file, or correct the path", "log in to the hub where the model is gated"],
     retry: Retry::Never,
     judge,
 };

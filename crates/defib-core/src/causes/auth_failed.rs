@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Credentials missing or refused",
     what: "Credentials are missing, wrong or not allowed.",
     settled_by: "401 or 403.",
+    taken_for: "backend-unreachable",
+    by_hand: &["repeat the request with curl -i and the same key"],
+    remedies: &["set the key where the program really reads it; ask for the right"],
     retry: Retry::Never,
     judge,
 };

@@ -12,6 +12,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A cache grows with each new shape",
     what: "A library keeps something for each new shape or key it meets, without a bound.",
     settled_by: "Memory grows on new shapes only, and stays flat on repeated input.",
+    taken_for: "app-retention",
+    by_hand: &["send one shape again and again (flat), then new shapes (steps)"],
+    remedies: &["bound the cache", "pad or bucket inputs to few shapes"],
     retry: Retry::Lighter,
     judge,
 };

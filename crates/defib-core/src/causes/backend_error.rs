@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A remote service failed",
     what: "It failed by itself (5xx, or an execution error of its own).",
     settled_by: "Status and body.",
+    taken_for: "request-rejected",
+    by_hand: &["curl -i the same request; read the body and the server's log at that time"],
+    remedies: &["try again later, or another backend"],
     retry: Retry::Later,
     judge,
 };

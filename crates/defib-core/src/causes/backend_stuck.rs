@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A remote service does not finish",
     what: "It answers, and the work there does not go on.",
     settled_by: "No progress within the deadline while HTTP lives; nothing running in its queue.",
+    taken_for: "a slow model",
+    by_hand: &["ask the server's queue and progress twice, some seconds apart: running, and no step more"],
+    remedies: &["interrupt that job on the server, or restart its worker", "set a deadline for progress, not only for the answer"],
     retry: Retry::Later,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A remote service cannot be reached",
     what: "Name, route, TLS or connection failed, or the server went away.",
     settled_by: "The connection error or reset, and its step.",
+    taken_for: "no-io-timeout",
+    by_hand: &["curl -v the address: name, route, TLS or refusal", "on the server: ss -ltnp"],
+    remedies: &["start the server or correct the address", "try again with a pause that grows"],
     retry: Retry::Later,
     judge,
 };

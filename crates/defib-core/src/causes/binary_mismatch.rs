@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Compiled packages do not fit together",
     what: "Compiled packages are built for different partners (torch, torchvision, numpy ABI, OpenMP, glibc, architecture).",
     settled_by: "An ImportError that names a symbol, or \"operator … does not exist\", and the installed version pair.",
+    taken_for: "import-missing",
+    by_hand: &["python -c \"import the_package\" alone; ldd on the .so of the message", "pip list: compare with the pair table of the package"],
+    remedies: &["install the versions that were built for each other, into a fresh environment"],
     retry: Retry::Never,
     judge,
 };

@@ -17,6 +17,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Ranks wait for each other",
     what: "Processes that compute together wait in different steps for each other: one took another path, or is late.",
     settled_by: "The last collective call differs between ranks, and all ranks are alive.",
+    taken_for: "a slow network",
+    by_hand: &["py-spy dump of every rank: compare the last collective call"],
+    remedies: &["make all ranks take the same path; give collectives a time limit"],
     retry: Retry::Fresh,
     judge,
 };

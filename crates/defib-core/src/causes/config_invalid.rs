@@ -15,6 +15,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The configuration is wrong",
     what: "Override grammar, an unknown key or option, or a missing mandatory value.",
     settled_by: "An exit within seconds whose last lines are Hydra's, OmegaConf's, argparse's or pydantic's own.",
+    taken_for: "a hang in configuration",
+    by_hand: &["run it with --help, or Hydra's --cfg job", "read the last lines of its error output"],
+    remedies: &["correct the option or file that the message names"],
     retry: Retry::Never,
     judge,
 };

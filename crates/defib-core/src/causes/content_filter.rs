@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The content filter blanked the image",
     what: "A safety checker blanked the image.",
     settled_by: "Its own sentence in the log.",
+    taken_for: "precision-nan",
+    by_hand: &["look for the safety checker's own sentence in the log", "another seed or prompt gives a picture"],
+    remedies: &["change the prompt, or the filter's setting where that is allowed"],
     retry: Retry::Never,
     judge,
 };

@@ -11,6 +11,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "More threads than CPUs",
     what: "More threads want to compute than there are CPUs, or than a quota allows; they get in each other's way.",
     settled_by: "nr_throttled of the group's cpu.stat rises, or many more threads are ready to run than there are CPUs.",
+    taken_for: "a slow model",
+    by_hand: &["cat cpu.stat of the control group twice: nr_throttled", "vmstat 1: more in r than there are CPUs"],
+    remedies: &["OMP_NUM_THREADS and workers: product no more than the CPUs", "raise the quota"],
     retry: Retry::Lighter,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "No space left",
     what: "ENOSPC or EDQUOT on some file system, bytes or inodes.",
     settled_by: "statvfs of the path in the error, not of the home folder.",
+    taken_for: "a corrupt file",
+    by_hand: &["df -h and df -i of the path in the message"],
+    remedies: &["free space there, or write elsewhere"],
     retry: Retry::Never,
     judge,
 };

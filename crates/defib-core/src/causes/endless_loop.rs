@@ -13,6 +13,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Computes without end",
     what: "Runs for ever in the program's own code.",
     settled_by: "One thread uses a whole CPU, its stacks stay inside one function, and there is no output or io.",
+    taken_for: "a freeze",
+    by_hand: &["top: one thread at 100 %; py-spy dump thrice: the same function"],
+    remedies: &["check what should end the loop"],
     retry: Retry::Never,
     judge,
 };

@@ -16,6 +16,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The event loop is blocked",
     what: "The event loop's thread runs blocking code, or another thread holds the interpreter lock and starves it.",
     settled_by: "The loop's thread shows _run_once, then a frame of the user, then a blocking call, over several samples.",
+    taken_for: "network, deadlock",
+    by_hand: &["py-spy dump: _run_once, then your function, then a blocking call", "PYTHONASYNCIODEBUG=1 names slow steps"],
+    remedies: &["asyncio.to_thread(…), or an asynchronous client"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "CUDA was used before fork",
     what: "A CUDA context was made before fork.",
     settled_by: "The exact sentence \"re-initialize CUDA in forked subprocess\".",
+    taken_for: "gpu-unavailable",
+    by_hand: &["the sentence about re-initialising CUDA in a forked subprocess"],
+    remedies: &["multiprocessing.set_start_method(\"spawn\")"],
     retry: Retry::Never,
     judge,
 };

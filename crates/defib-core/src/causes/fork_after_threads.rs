@@ -10,6 +10,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Forked while threads were running",
     what: "A forked child waits for a lock or thread that exists only in its parent: fork copies the memory, and only the thread that called it.",
     settled_by: "The child has one thread in a futex wait and never executed another program, while its parent has several threads.",
+    taken_for: "its own deadlock",
+    by_hand: &["ps -o nlwp,stat,wchan -p CHILD: one thread in a futex wait", "py-spy dump of child and parent"],
+    remedies: &["set_start_method(\"spawn\") or \"forkserver\", or fork before the first thread"],
     retry: Retry::Fresh,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The GPU context is broken until restart",
     what: "The first device fault makes every later GPU call fail until restart.",
     settled_by: "The first GPU error after the last success.",
+    taken_for: "whatever failed last",
+    by_hand: &["find the FIRST GPU error after the last success", "CUDA_LAUNCH_BLOCKING=1 for the true line"],
+    remedies: &["restart the process; nothing else clears the context"],
     retry: Retry::Fresh,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The GPU reported a hardware fault",
     what: "Card, power or bus.",
     settled_by: "A kernel \"NVRM: Xid\" line (13 and 31 are often the program's own fault, 79 needs a restart of the machine).",
+    taken_for: "a driver bug",
+    by_hand: &["dmesg | grep -i xid: the number tells (13 and 31: often the program; 79: off the bus)", "nvidia-smi -q: ECC, retired pages"],
+    remedies: &["restart the machine for 79; check power, seat and heat"],
     retry: Retry::Never,
     judge,
 };

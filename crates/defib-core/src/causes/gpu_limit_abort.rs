@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A fixed limit of the GPU runtime",
     what: "A fixed limit or assertion in the GPU runtime.",
     settled_by: "Exit 134 and a \"failed assertion\" line, with memory far below the total.",
+    taken_for: "gpu-oom",
+    by_hand: &["status 134 and the line with \"failed assertion\"; memory far below its total"],
+    remedies: &["smaller tensors (tiling, slicing); a newer runtime"],
     retry: Retry::Lighter,
     judge,
 };

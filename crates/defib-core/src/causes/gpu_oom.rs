@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "GPU memory ran out",
     what: "The device allocator refused.",
     settled_by: "The figures in the message: tried above total is too large; reserved but unallocated at least as large as tried is fragmentation; other processes hold the deficit.",
+    taken_for: "host-oom-kill",
+    by_hand: &["compare the figures of the message: tried, total, free, reserved", "nvidia-smi: who else holds memory"],
+    remedies: &["smaller size or batch, half precision, tiling, offloading", "expandable_segments:True against fragmentation"],
     retry: Retry::Lighter,
     judge,
 };

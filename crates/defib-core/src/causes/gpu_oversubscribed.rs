@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "GPU memory spills into host memory",
     what: "More GPU memory is used than the card has, and the driver moves it to host memory instead of failing.",
     settled_by: "Steps ten times slower without an error, and shared GPU memory above zero.",
+    taken_for: "a freeze",
+    by_hand: &["Task Manager or driver statistics: shared GPU memory above 0; steps ten times slower"],
+    remedies: &["need less GPU memory; forbid the fallback in the driver"],
     retry: Retry::Lighter,
     judge,
 };

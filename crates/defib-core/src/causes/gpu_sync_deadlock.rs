@@ -15,6 +15,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Waits for GPU work that never ends",
     what: "The host waits for GPU work that will never be signalled.",
     settled_by: "A native frame of waitUntilCompleted or synchronize in every sample, while the GPU is idle.",
+    taken_for: "memory pressure",
+    by_hand: &["native stack: waitUntilCompleted or synchronize; nvidia-smi: 0 %"],
+    remedies: &["end the process; synchronise from one thread"],
     retry: Retry::Fresh,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A GPU object used from the wrong thread",
     what: "A GPU or native object is used from a thread it does not belong to.",
     settled_by: "It fails only from the second request on with a pool larger than one; the thread of first use is not the failing thread.",
+    taken_for: "a leak",
+    by_hand: &["it works once, fails from request 2 with several workers"],
+    remedies: &["use the object only in the thread that made it"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The GPU slows itself down",
     what: "The GPU's clocks are reduced by heat or by a power brake.",
     settled_by: "NVML throttle reasons 0x8, 0x20, 0x40 or 0x80; 0x1 (idle) and 0x4 (power cap) are normal.",
+    taken_for: "a slow model",
+    by_hand: &["nvidia-smi -q -d PERFORMANCE: reasons that are Active"],
+    remedies: &["cool it; limit its power"],
     retry: Retry::Later,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "No usable GPU",
     what: "No driver, a CPU-only build, a driver too old, or a hidden device.",
     settled_by: "The library's own sentence, CUDA_VISIBLE_DEVICES and the driver version.",
+    taken_for: "binary-mismatch",
+    by_hand: &["nvidia-smi; echo $CUDA_VISIBLE_DEVICES", "python -c \"import torch; print(torch.version.cuda, torch.cuda.is_available())\""],
+    remedies: &["install the driver, or the build with GPU support"],
     retry: Retry::Never,
     judge,
 };

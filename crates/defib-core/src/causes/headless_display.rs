@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "No display for rendering",
     what: "Needs EGL, OSMesa or X and has none.",
     settled_by: "A qt.qpa or GLError line, exit 134, DISPLAY and PYOPENGL_PLATFORM as the child saw them.",
+    taken_for: "a crash while showing results",
+    by_hand: &["echo $DISPLAY $PYOPENGL_PLATFORM as the program sees them"],
+    remedies: &["render off screen (EGL, OSMesa, Agg, offscreen), or xvfb-run"],
     retry: Retry::Never,
     judge,
 };

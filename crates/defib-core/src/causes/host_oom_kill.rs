@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Killed because host memory ran out",
     what: "The kernel, a control group or the virtual machine ended the program because host memory ran out.",
     settled_by: "A kernel line naming the pid, or the control group's oom_kill counter one higher at its death.",
+    taken_for: "a semaphore leak, ^C, a bad node",
+    by_hand: &["dmesg -T | grep -i \"out of memory\"; memory.events of the control group"],
+    remedies: &["need less: batch, size, workers, precision", "raise the limit of the container or WSL"],
     retry: Retry::Lighter,
     judge,
 };

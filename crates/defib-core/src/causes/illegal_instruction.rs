@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The CPU lacks an instruction",
     what: "The CPU lacks an instruction that the program uses.",
     settled_by: "Exit 132 or SIGILL, and the CPU's flags.",
+    taken_for: "a corrupt install",
+    by_hand: &["status 132; lscpu | grep -i avx"],
+    remedies: &["a build for this CPU"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A module is not installed",
     what: "A module is not installed in the interpreter that really ran.",
     settled_by: "ModuleNotFoundError, with that interpreter's path and sys.path.",
+    taken_for: "a broken program",
+    by_hand: &["THAT_PYTHON -c \"import sys; print(sys.executable, sys.path)\""],
+    remedies: &["install the module into the interpreter that really runs"],
     retry: Retry::Never,
     judge,
 };

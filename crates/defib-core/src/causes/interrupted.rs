@@ -10,6 +10,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Interrupted from outside",
     what: "A person or a parent process sent SIGINT, SIGTERM or SIGHUP.",
     settled_by: "The signal and, where known, its sender.",
+    taken_for: "a crash",
+    by_hand: &["ask who sends the signal: a closed session, a service manager, a script"],
+    remedies: &["start it detached from the session, or as a service"],
     retry: Retry::Later,
     judge,
 };

@@ -16,6 +16,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Compiling at first use",
     what: "Kernels are compiled or tuned at their first use; the next run finds them in a cache.",
     settled_by: "CPU at 100 % in a compiler, a growing cache folder, and a fast second run.",
+    taken_for: "a freeze",
+    by_hand: &["top: cc1plus, ptxas, cicc below it; the cache folder grows", "the second run is fast"],
+    remedies: &["let the first run finish; keep the cache folder"],
     retry: Retry::Later,
     judge,
 };

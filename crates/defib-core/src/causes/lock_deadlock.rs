@@ -10,6 +10,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Threads wait for each other's locks",
     what: "Threads wait on locks (or for an event or a queue) that no running thread will release.",
     settled_by: "Two or more threads in futex waits without time limit on distinct addresses, none able to run, unchanged over samples.",
+    taken_for: "a GPU hang",
+    by_hand: &["py-spy dump: two or more threads in acquire; none runs", "cat /proc/PID/task/*/syscall: 202 (futex) without a time limit"],
+    remedies: &["take locks in one order; give acquire a timeout"],
     retry: Retry::Fresh,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The model file is damaged",
     what: "Weights truncated, an LFS pointer, or an HTML page.",
     settled_by: "The file's size and its first 64 bytes.",
+    taken_for: "a precision problem",
+    by_hand: &["ls -l FILE; head -c 64 FILE | xxd (an LFS pointer, a web page?)"],
+    remedies: &["download it again and compare size and hash"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The model in memory is half-loaded",
     what: "A load, swap or patch of the model failed half way, and what is in memory is used all the same.",
     settled_by: "The same input gives another result before and after a swap; the first load that failed in this process's life.",
+    taken_for: "precision-nan",
+    by_hand: &["run one input before and after the swap; find the first failing load of this process"],
+    remedies: &["restart the process; load into a fresh object"],
     retry: Retry::Fresh,
     judge,
 };

@@ -15,6 +15,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Native code crashed",
     what: "SIGSEGV, SIGABRT, SIGBUS or SIGFPE in native code, and none of the more specific causes.",
     settled_by: "The signal, the faulthandler text, and the library that the kernel line names.",
+    taken_for: "unhandled-exception",
+    by_hand: &["PYTHONFAULTHANDLER=1; dmesg: the library in the segfault line"],
+    remedies: &["another version of that library; a smaller input that crashes alone"],
     retry: Retry::Fresh,
     judge,
 };

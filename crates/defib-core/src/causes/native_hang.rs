@@ -11,6 +11,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A native call does not return",
     what: "One call into native code (a C extension, a driver, a library through ctypes) never returns.",
     settled_by: "The same line calls the same native function in every sample, and its thread sleeps there; where it owns the interpreter lock, every other thread stands too.",
+    taken_for: "a deadlock",
+    by_hand: &["py-spy dump --native twice: the same native frame; its thread sleeps"],
+    remedies: &["run the call in a process with a deadline"],
     retry: Retry::Fresh,
     judge,
 };

@@ -12,6 +12,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Waits for the network without a deadline",
     what: "A blocking network or camera read with no deadline.",
     settled_by: "A recv or poll on a socket, bytes not moving, the peer and the state of the connection.",
+    taken_for: "a slow server",
+    by_hand: &["ss -tnpi: the connection, its queues, the last byte", "py-spy dump: recv, read or poll"],
+    remedies: &["give the call a time limit"],
     retry: Retry::Later,
     judge,
 };

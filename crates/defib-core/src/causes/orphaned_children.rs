@@ -10,6 +10,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Left-over processes hold what it needs",
     what: "Processes of an earlier owner outlived it and hold memory, GPU memory or a port.",
     settled_by: "An identity recorded when they were started (start time, session, control group, cookie); never name, age, size or a parent of 1.",
+    taken_for: "a VRAM leak",
+    by_hand: &["pstree -p; ss -ltnp; nvidia-smi: whose parent is 1? (that alone proves nothing)"],
+    remedies: &["end them by identity: defib orphans", "start children in a group that ends with their parent"],
     retry: Retry::Fresh,
     judge,
 };

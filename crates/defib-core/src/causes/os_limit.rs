@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A limit of the operating system",
     what: "File descriptors, threads or processes, or committed memory.",
     settled_by: "EMFILE, EAGAIN or ENOMEM, and the count against the limit.",
+    taken_for: "out of memory",
+    by_hand: &["ulimit -a; ls /proc/PID/fd | wc -l; cat /proc/PID/limits"],
+    remedies: &["close what is not needed; raise the limit"],
     retry: Retry::Never,
     judge,
 };

@@ -12,6 +12,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Its output sits in a buffer",
     what: "The program works, but its text sits in a buffer.",
     settled_by: "No write to descriptor 1 while CPU or io moves, and standard output is a pipe or file.",
+    taken_for: "\"crashed before its first print\"",
+    by_hand: &["strace -e write -p PID: no write to 1 while it works"],
+    remedies: &["PYTHONUNBUFFERED=1, python -u, flush=True; stdbuf -oL for filters"],
     retry: Retry::Never,
     judge,
 };

@@ -11,6 +11,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A pipe is full and nobody reads it",
     what: "A process writes a pipe that its reader does not drain.",
     settled_by: "A blocked write(2) on a pipe and the reader's own wait; holders of the inode; queued bytes support it.",
+    taken_for: "a GPU hang",
+    by_hand: &["py-spy dump or /proc/PID/syscall: write (1) on a pipe; ls -l /proc/*/fd | grep the inode: who reads?"],
+    remedies: &["read while waiting (communicate), or send the output to a file"],
     retry: Retry::Never,
     judge,
 };

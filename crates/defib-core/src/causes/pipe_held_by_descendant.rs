@@ -10,6 +10,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "A surviving grandchild keeps a pipe open",
     what: "A reader waits for the end of a pipe that a surviving grandchild prevents.",
     settled_by: "The direct child is dead, and another process holds the inode.",
+    taken_for: "a timeout that does not work",
+    by_hand: &["ls -l /proc/*/fd | grep the pipe's inode: a process that is not the child"],
+    remedies: &["end the whole process group; redirect the output of background processes"],
     retry: Retry::Never,
     judge,
 };

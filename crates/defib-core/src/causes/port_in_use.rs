@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The port is taken",
     what: "Another process listens on the port.",
     settled_by: "EADDRINUSE and the owner of the LISTEN inode.",
+    taken_for: "a crash",
+    by_hand: &["ss -ltnp | grep PORT"],
+    remedies: &["end the other process, or take another port"],
     retry: Retry::Later,
     judge,
 };
@@ -42,7 +45,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
 /// The ports that these texts about a taken port name.
 #[must_use]
 pub fn ports_named<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<u16> {
-    static PORT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:port\D{0,3}|[\d\]*]:|localhost:|, ?)(?P<port>\d{2,5})\b"));
+    static PORT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(?:port\D{0,3}|[\d\]*:]:|localhost:|, ?)(?P<port>\d{2,5})\b"));
     let near = lines.filter(|line| SENTENCE.is_match(line));
     let mut ports: Vec<u16> = near.flat_map(|line| PORT.captures_iter(line).filter_map(|found| found["port"].parse().ok()).collect::<Vec<u16>>()).collect();
     ports.sort_unstable();

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Half precision overflowed",
     what: "Half precision overflow gave values that are not numbers.",
     settled_by: "Non-finite values per stage, and which component first.",
+    taken_for: "a corrupt model",
+    by_hand: &["check for non-finite values after each stage: which component is first?"],
+    remedies: &["full precision or bfloat16 for that component; restart the process"],
     retry: Retry::Fresh,
     judge,
 };

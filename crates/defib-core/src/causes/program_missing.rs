@@ -15,6 +15,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The program does not exist or cannot be executed",
     what: "The interpreter or executable does not exist or cannot be executed.",
     settled_by: "The exec error (ENOENT, EACCES, ENOEXEC) or exit status 127 or 126 within a second.",
+    taken_for: "a hang at start",
+    by_hand: &["type -a PROGRAM; ls -l its path; head -1 of a script (its interpreter)"],
+    remedies: &["install it, correct the path, chmod +x"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "No credit or quota left",
     what: "No credit or quota is left at a remote service.",
     settled_by: "insufficient_quota and the like.",
+    taken_for: "rate-limited",
+    by_hand: &["the body of the answer: insufficient_quota and the like"],
+    remedies: &["buy or raise the quota, or use another backend"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Too many requests",
     what: "Too many requests for now.",
     settled_by: "420 or 429, with or without Retry-After.",
+    taken_for: "quota-exhausted",
+    by_hand: &["status 429 or 420; the Retry-After header"],
+    remedies: &["wait as long as it says; fewer at once"],
     retry: Retry::Later,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The request is wrong",
     what: "The request is wrong and stays wrong.",
     settled_by: "400, 404, 413 or 422, with the node or field named.",
+    taken_for: "backend-error",
+    by_hand: &["the body names the field or node"],
+    remedies: &["correct the request; the same one fails again"],
     retry: Retry::Never,
     judge,
 };

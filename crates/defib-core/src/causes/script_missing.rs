@@ -16,6 +16,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The script or working directory is not there",
     what: "The script path or the working directory is wrong.",
     settled_by: "Exit status 2 within a second, \"can't open file\", and the working directory the child really had.",
+    taken_for: "a crash in import",
+    by_hand: &["ls the path from the working directory that the program really had"],
+    remedies: &["correct the path, or the working directory"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Shared memory is too small",
     what: "/dev/shm is too small or missing.",
     settled_by: "SIGBUS (135) and statvfs of /dev/shm; ENOSYS, EACCES or ENOENT from shm_open.",
+    taken_for: "native-crash",
+    by_hand: &["df -h /dev/shm; status 135 (SIGBUS)"],
+    remedies: &["docker run --shm-size; fewer workers; another sharing strategy"],
     retry: Retry::Never,
     judge,
 };

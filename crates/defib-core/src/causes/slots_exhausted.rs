@@ -13,6 +13,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Every worker of a pool is taken",
     what: "Every slot of a finite pool is held by work that waits for another slot of it.",
     settled_by: "As many threads in the same wait as the pool has slots, while the loop itself can run.",
+    taken_for: "event-loop-blocked",
+    by_hand: &["py-spy dump: as many threads in one wait as the pool has"],
+    remedies: &["give inner work its own pool; give back what was taken"],
     retry: Retry::Fresh,
     judge,
 };

@@ -12,6 +12,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Still importing",
     what: "Imports are progressing, only slowly: a cold disk, first compilation, a network file system, heavy packages.",
     settled_by: "_find_and_load frames that change between samples, with io or CPU moving.",
+    taken_for: "a hang before the first print",
+    by_hand: &["python -X importtime: which module takes long", "py-spy dump twice: different files being imported"],
+    remedies: &["give the start more time; import late what is heavy"],
     retry: Retry::Later,
     judge,
 };

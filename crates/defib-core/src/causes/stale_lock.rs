@@ -17,6 +17,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Waits for a lock file that nobody holds",
     what: "It waits for a lock file whose owner is dead.",
     settled_by: "The lock's path in an open or stat loop, no live holder, and older than every process of the run.",
+    taken_for: "network",
+    by_hand: &["ls -l the lock; cat it: does that pid live? fuser -v"],
+    remedies: &["remove it after making sure that no copy runs"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Standard output is broken",
     what: "The stdout or stderr handle is invalid; logging itself raises.",
     settled_by: "The last frames are in print, flush or tqdm.",
+    taken_for: "a crash in inference",
+    by_hand: &["the last frames are in print, flush or tqdm"],
+    remedies: &["keep the reader alive, or send output to a file"],
     retry: Retry::Never,
     judge,
 };

@@ -15,6 +15,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Waits at a terminal",
     what: "Stopped by job control, or waiting for something to be typed, or for a terminal that takes no output.",
     settled_by: "State T, or a read on descriptor 0, or a write on a terminal.",
+    taken_for: "a freeze",
+    by_hand: &["ps -o stat,wchan: T, or a read of the terminal"],
+    remedies: &["answer it; --yes; stdin from /dev/null"],
     retry: Retry::Never,
     judge,
 };

@@ -15,6 +15,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "The program's own error",
     what: "An error of the program itself that nothing handled, and none of the other causes.",
     settled_by: "The innermost exception and its frame in the user's files.",
+    taken_for: "—",
+    by_hand: &["the innermost frame of the traceback in your own files"],
+    remedies: &["correct that line"],
     retry: Retry::Never,
     judge,
 };

@@ -14,6 +14,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Ended by somebody's timeout or watchdog",
     what: "Somebody's timeout, liveness probe or reloader ended a working process.",
     settled_by: "A lifetime that equals a configured number, flat memory, and no out-of-memory line of the kernel.",
+    taken_for: "out of memory, a crash",
+    by_hand: &["how long did it live? Is that a number somebody configured?", "no out-of-memory line in dmesg"],
+    remedies: &["more time, or find out what it was doing"],
     retry: Retry::Never,
     judge,
 };

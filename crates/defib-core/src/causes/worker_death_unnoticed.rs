@@ -11,6 +11,9 @@ pub(super) static CAUSE: Cause = Cause {
     title: "Waits for a worker that is dead",
     what: "A parent waits for the result of a child that has died, and nothing tells it.",
     settled_by: "A child that is dead (or was replaced), and a parent that waits for a queue, result or semaphore.",
+    taken_for: "a deadlock",
+    by_hand: &["ps --ppid PARENT: a zombie, or a younger worker than the others", "py-spy dump of the parent: queue, result or semaphore"],
+    remedies: &["wait with a time limit and ask whether the child lives; ProcessPoolExecutor"],
     retry: Retry::Fresh,
     judge,
 };

@@ -46,13 +46,19 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let defib = options.defib.clone().unwrap_or_else(|| target.join("release/defib"));
-    let runner = Runner::new(defib, &target);
     let mut corpus = programs(&root.join("faults"))?;
     let wanted = |program: &Program| {
         options.names.is_empty() || options.names.iter().any(|name| program.name.contains(name.as_str()))
     };
     corpus.retain(wanted);
     let kept = target.join("accuracy");
+    fs::create_dir_all(&kept)?;
+    // A build meanwhile must not change what is measured.
+    let copy = fs::canonicalize(&kept)?.join("defib");
+    if !options.again {
+        fs::copy(&defib, &copy).with_context(|| defib.display().to_string())?;
+    }
+    let runner = Runner::new(copy, &target);
     let (all, untried) = see(&options, &runner, &corpus, &kept)?;
     let left_out = fit::left_out(&all);
     let measured = measure::measure(&all, &left_out.diagnoses);

@@ -9,6 +9,7 @@ use defib_store::State;
 
 use crate::exit;
 
+mod causes;
 mod doctor;
 mod logs;
 mod run;
@@ -34,6 +35,7 @@ enum Command {
     Show(show::Show),
     Logs(logs::Logs),
     Stop(stop::Stop),
+    Causes(causes::Causes),
     Doctor(doctor::Doctor),
     Schema(schema::Schema),
     /// Print completions for a shell
@@ -61,6 +63,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Show(show) => show.execute(),
         Command::Logs(logs) => logs.execute(),
         Command::Stop(stop) => stop.execute(),
+        Command::Causes(causes) => causes.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Schema(schema) => schema.execute(),
         Command::Completions { shell } => {
