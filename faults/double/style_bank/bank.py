@@ -15,7 +15,7 @@ class Bank:
         self.folder.mkdir(exist_ok=True)
 
     def install(self, name: str, room: int | None = None) -> None:
-        """Writes a style; with room, only so many bytes are kept of it."""
+        """Writes a style to the bank."""
         rng = np.random.default_rng(len(name))
         path = self.folder / f"{name}.safetensors"
         save_file({"gram": rng.normal(size=(16, 16)).astype(np.float32)}, str(path))

@@ -1,4 +1,4 @@
-"""A model service that is paid per request."""
+"""A model service."""
 import http.server
 import json
 import threading
