@@ -7,7 +7,9 @@ from multiprocessing.shared_memory import SharedMemory
 FRAME = 1024 * 1024
 
 
-def consume(names: list[str], tasks, results) -> None:
+def consume(names: list[str], tasks, results, unused) -> None:
+    for end in unused:
+        end.close()
     slots = {name: SharedMemory(name) for name in names}
     while (name := tasks.recv()) is not None:
         results.send((name, slots[name].buf[0], slots[name].buf[FRAME - 1]))
@@ -39,7 +41,10 @@ def main() -> None:
     task_out, task_in = multiprocessing.Pipe(duplex=False)
     result_out, result_in = multiprocessing.Pipe(duplex=False)
     names = [slot.name for slot in ring.slots]
-    consumer = multiprocessing.Process(target=consume, args=(names, task_out, result_in), daemon=True)
+    consumer = multiprocessing.Process(
+        target=consume,
+        args=(names, task_out, result_in, (task_in, result_out)), daemon=True,
+    )
     consumer.start()
     for number in range(args.frames):
         task_in.send(ring.put(number))

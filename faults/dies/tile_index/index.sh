@@ -1,4 +1,4 @@
 #!/usr/bin/env bash
-# The limits of the shared host.
+# As the service manager starts it.
 ulimit -n 96
 cd "$(dirname "$0")" && exec python3 index.py --tiles 150

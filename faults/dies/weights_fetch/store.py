@@ -1,4 +1,4 @@
-"""A store for weights on this machine; lines are cut after a while."""
+"""A store for weights on this machine."""
 import http.server
 import pathlib
 import threading

@@ -1,4 +1,4 @@
-"""A caption service with so many requests a minute."""
+"""A caption service."""
 import http.server
 import json
 import threading

@@ -1,4 +1,4 @@
-"""A render node: takes so many jobs, then it is taken out of service."""
+"""A render node."""
 import http.server
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A chat service with limits per minute."""
+"""A chat service."""
 import http.server
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Exports one attention head; half precision inside, as the optimiser makes it."""
+"""Exports one attention head."""
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save
 

@@ -1,0 +1,42 @@
+"""A hosted speech model."""
+import http.server
+import json
+import threading
+import time
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    calls = 0
+    started = time.monotonic()
+
+    def reply(self, status: int, value, headers: dict | None = None, kind: str = "application/json") -> None:
+        body = value.encode() if isinstance(value, str) else json.dumps(value).encode()
+        self.send_response(status)
+        for name, text in {"Content-Type": kind, **(headers or {})}.items():
+            self.send_header(name, text)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def request_body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def do_POST(self) -> None:
+        sound = self.request_body()
+        if self.headers.get("X-Wait-For-Model") is None:
+            self.reply(503, {"error": "Model openai/whisper-large-v3 is currently loading", "estimated_time": 2.0})
+        else:
+            message = (
+                "You have exceeded your monthly included credits for Inference Providers. "
+                "Subscribe to PRO to get 20x more monthly included credits."
+            )
+            self.reply(402, {"error": message})
+
+    def log_message(self, *args) -> None:
+        pass
+
+
+def start() -> str:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"127.0.0.1:{server.server_port}"
