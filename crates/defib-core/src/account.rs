@@ -73,6 +73,9 @@ pub fn case(entries: &[Entry], log: Log) -> Case {
         case.end = End::Unknown;
     }
     case.lifetimes = lives.ended(&case.looks);
+    let root = case.root;
+    let ending_s = case.ending.as_ref().map(|(at_s, _)| *at_s);
+    case.looks.retain(|look| shows_work(look, root, ending_s));
     case.looks = last_looks(std::mem::take(&mut case.looks), case.ending.as_ref());
     case.moving = moved(&case);
     case
@@ -189,6 +192,14 @@ impl Lives {
         gone.sort_by(|one, other| one.gone_s.total_cmp(&other.gone_s));
         gone
     }
+}
+
+/// A look that came too late shows a tree that is being ended, or nothing.
+fn shows_work(look: &Look, root: i32, ending_s: Option<f64>) -> bool {
+    let late = ending_s.is_some_and(|ending_s| look.at_s > ending_s - 0.1);
+    let root = look.processes.iter().find(|process| process.pid == root);
+    let ended = root.is_none_or(|process| process.state == ProcessState::Zombie);
+    !look.processes.is_empty() && !(late && ended)
 }
 
 /// The looks that belong to the end: those of the quiet time, else the last few.

@@ -164,8 +164,15 @@ impl<'a> Study<'a> {
     pub fn new(case: &'a Case) -> Self {
         let graph = Graph::new(&case.looks, case.relay);
         let verdict = graph.as_ref().map(|graph| judge(graph, case.root, case.moving));
+        let standing = case.end == End::Alive || case.ending.is_some();
+        let stalled = verdict.as_ref().is_some_and(|verdict| verdict.grade >= Grade::Probable);
         let fatal = fatal_traceback(case);
-        let root_trace = fatal.map(|fatal| root_traceback(&case.log, fatal));
+        // Of a program that stands, the traceback of a child or thread that died is the root.
+        let root_trace = if standing && stalled {
+            dead_workers_traceback(case)
+        } else {
+            fatal.map(|fatal| root_traceback(&case.log, fatal))
+        };
         Self {
             case,
             graph,
@@ -309,17 +316,43 @@ pub(crate) const SECOND_HAND: &[&str] = &[
     "SystemExit",
 ];
 
+/// The traceback of a child process that died while the others wait.
+fn dead_workers_traceback(case: &Case) -> Option<usize> {
+    if case.lifetimes.is_empty() {
+        return None;
+    }
+    let died = |index: &usize| {
+        let traceback = &case.log.tracebacks[*index];
+        !traceback.ignored && !is_shutdown_noise(traceback) && traceback.thread.is_none()
+    };
+    (0..case.log.tracebacks.len()).find(died)
+}
+
+/// The message tells that a service of this very machine did not answer.
+fn is_local_connection(exception: &crate::log::Exception) -> bool {
+    let text = exception.headline();
+    let connection = ["Connection", "connect", "RemoteDisconnected", "URLError", "502", "refused", "reset"]
+        .iter()
+        .any(|word| text.contains(word));
+    let local = ["127.0.0.1", "localhost", "::1", "0.0.0.0", "Errno 111", "Errno 104", "RemoteDisconnected"]
+        .iter()
+        .any(|word| text.contains(word));
+    connection && local
+}
+
 /// Goes back from the fatal traceback to the one it only reports.
 fn root_traceback(log: &crate::log::Log, fatal: usize) -> usize {
     let tracebacks = &log.tracebacks;
     let second_hand = SECOND_HAND.contains(&tracebacks[fatal].last().name())
         && tracebacks[fatal].root().name() == tracebacks[fatal].last().name();
-    if !second_hand {
+    let local = tracebacks[fatal].chain.iter().any(is_local_connection);
+    if !second_hand && !local {
         return fatal;
     }
     let first_hand = |index: &usize| {
         let traceback = &tracebacks[*index];
         !traceback.ignored && !is_shutdown_noise(traceback) && !SECOND_HAND.contains(&traceback.root().name())
     };
-    (0..fatal).rev().find(first_hand).unwrap_or(fatal)
+    let own = |index: &usize| !local || !tracebacks[*index].chain.iter().any(is_local_connection);
+    (0..fatal).rev().find(|index| first_hand(index) && own(index)).unwrap_or(fatal)
 }

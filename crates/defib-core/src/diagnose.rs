@@ -9,6 +9,7 @@ use crate::case::{Case, End, Study};
 use crate::cause::{Cause, Fact, Finding, Strength};
 use crate::causes::CATALOGUE;
 use crate::event::Ending;
+use crate::log::FaultDump;
 use crate::outcome::outcome;
 use crate::report::{Evidence, NextStep, Outcome, Place, RankedCause};
 use crate::telling;
@@ -62,8 +63,13 @@ pub fn diagnose_with(study: &Study<'_>, weights: &Weights) -> Diagnosis {
 
 /// Where the traceback that ended the program left the user's code.
 fn traced(study: &Study<'_>) -> Option<Place> {
-    let traceback = study.root_traceback().filter(|_| !study.was_standing())?;
-    traceback.chain.iter().find_map(|exception| telling::trace_place(&exception.frames))
+    if study.was_standing() {
+        return None;
+    }
+    let traced = study
+        .root_traceback()
+        .and_then(|traceback| traceback.chain.iter().find_map(|exception| telling::trace_place(&exception.frames)));
+    traced.or_else(|| study.faults.last().and_then(FaultDump::place))
 }
 
 /// Orders the findings and gives them probabilities.
@@ -71,21 +77,40 @@ fn rank(found: Vec<(&Cause, Finding)>, weights: &Weights, book: &mut EvidenceBoo
     let (mut proofs, weighed): (Vec<_>, Vec<_>) =
         found.into_iter().partition(|(_, finding)| finding.strength == Strength::Proof);
     proofs.sort_by_key(|(_, finding)| finding.rank);
-    // The generic causes say "none of the others": they yield to any other proof.
+    // The generic causes say "none of the others": they yield to any other proof,
+    // and to signs of others they are what `unknown` is elsewhere.
     let specific = proofs.iter().any(|(_, finding)| finding.rank < GENERIC);
     proofs.retain(|(_, finding)| !specific || finding.rank < GENERIC);
     let mut ranked = Vec::new();
     let mut left = 1.0;
-    for (cause, finding) in proofs {
+    let shares = weigh(weighed, weights);
+    if !specific && !proofs.is_empty() {
+        left -= shares.iter().map(|(_, _, share)| share).sum::<f64>();
+    }
+    let mut first = None;
+    for (index, (cause, finding)) in proofs.into_iter().enumerate() {
         let probability = left * weights.proved(&proof_class(&finding));
         left -= probability;
-        ranked.push(book.cause(cause, finding, round(probability), true));
+        let proved = specific || shares.is_empty();
+        let says = finding.facts.first().map(|fact| fact.says.clone());
+        let mut named = book.cause(cause, finding, round(probability), proved);
+        // Two readings of one sentence are no cause and consequence.
+        named.consequence = index > 0 && specific && says != first;
+        if index == 0 {
+            first = says;
+        }
+        ranked.push(named);
     }
-    for (cause, finding, probability) in weigh(weighed, weights) {
-        let probability = probability * left;
+    let left = if specific { left } else { 1.0 };
+    for (cause, finding, share) in shares {
+        let probability = share * left;
         if probability >= WORTH_NAMING {
             ranked.push(book.cause(cause, finding, round(probability), false));
         }
+    }
+    if !specific {
+        ranked.sort_by(|one, other| other.probability.total_cmp(&one.probability));
+        ranked.retain(|cause| cause.probability >= WORTH_NAMING);
     }
     ranked
 }
@@ -153,6 +178,7 @@ fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
         proved: false,
         evidence,
         explanation: without_cause(study),
+        consequence: false,
         place: None,
         next_steps,
     }
@@ -199,6 +225,7 @@ impl EvidenceBook {
             proved,
             evidence: finding.facts.into_iter().map(|fact| self.add(fact)).collect(),
             explanation: finding.explanation,
+            consequence: false,
             place: finding.place.or_else(|| self.fallback.clone()),
             next_steps: finding.next_steps,
         }

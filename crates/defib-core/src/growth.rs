@@ -128,8 +128,11 @@ pub fn keepers(looks: &[Look]) -> Vec<Keeper> {
 }
 
 fn near(look: &Look, frame: &Frame) -> Vec<(u32, Keeper)> {
-    let lines = (frame.line.saturating_sub(25)..=frame.line + 25)
-        .filter_map(|line| Some((line, look.source_line(&frame.file, line)?)));
+    let lines = look
+        .sources
+        .iter()
+        .filter(|excerpt| excerpt.file == frame.file)
+        .flat_map(|excerpt| (excerpt.first_line..).zip(excerpt.lines.iter().map(String::as_str)));
     let keeps = lines.filter(|(_, text)| keeps(text));
     keeps
         .map(|(line, text)| {

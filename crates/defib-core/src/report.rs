@@ -122,6 +122,9 @@ pub struct RankedCause {
     pub proved: bool,
     /// Ids of the evidence for it.
     pub evidence: Vec<String>,
+    /// It follows from the cause above it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub consequence: bool,
     /// One plain sentence with the figures of this run.
     pub explanation: String,
     /// Where in the user's own code.

@@ -1,12 +1,15 @@
 //! How facts are put into words, and the questions most causes ask.
 
+use std::sync::LazyLock;
+
 use regex::{Captures, Regex};
 
 use crate::case::Study;
-use crate::cause::{Fact, Finding};
+use crate::cause::{Fact, Finding, Group, Sign};
 use crate::event::Sender;
 use crate::facts::{Frame, Process, Target, Thread};
 use crate::log::{Exception, TraceFrame};
+use crate::pattern::pattern;
 use crate::place::{innermost_user_trace, of_trace};
 use crate::report::Place;
 use crate::waits::{Limit, Node, NodeId, Purpose};
@@ -232,7 +235,8 @@ impl Told<'_> {
 /// what it printed.
 #[must_use]
 pub fn told<'a>(study: &Study<'a>, pattern: &Regex) -> Option<(Told<'a>, Captures<'a>)> {
-    if study.was_standing() || !study.failed() {
+    let dead_worker = study.was_standing() && study.root_trace.is_some();
+    if !dead_worker && (study.was_standing() || !study.failed()) {
         return None;
     }
     let chain = study.root_traceback().map(|traceback| &traceback.chain);
@@ -325,6 +329,7 @@ pub fn wait_words(node: &Node<'_>) -> String {
         Purpose::Device { .. } => "waits for a device".to_owned(),
         Purpose::Native => "waits inside native code".to_owned(),
         Purpose::Stopped => "is stopped".to_owned(),
+        Purpose::Interpreter => "waits for the interpreter lock".to_owned(),
         Purpose::Traced => "is held by a debugger".to_owned(),
         Purpose::Unreadable => "cannot be read".to_owned(),
         Purpose::Other(call) => format!("waits in {call}"),
@@ -378,4 +383,48 @@ pub fn node_fact(node: &Node<'_>) -> Fact {
 #[must_use]
 pub fn node_place(node: &Node<'_>) -> Option<Place> {
     node.frame.map(crate::place::of_frame)
+}
+
+/// A line near the end that logs an HTTP answer with one of these statuses, before
+/// an error that comes of reading the answer as if it were another.
+#[must_use]
+pub fn logged_status<'a>(study: &Study<'a>, statuses: &[u16]) -> Option<&'a str> {
+    static STATUS: LazyLock<Regex> = LazyLock::new(|| {
+        pattern(
+            r#"(?:HTTP/[\d.]+"?:?|status(?:[ _-]?code)?\W{1,3}|HTTP (?:status )?|-> |returned |response |answer(?:ed)? |\()\s?(?P<status>[45]\d\d)\b"#,
+        )
+    });
+    const READING: [&str; 7] = [
+        "KeyError",
+        "TypeError",
+        "IndexError",
+        "AttributeError",
+        "JSONDecodeError",
+        "ValueError",
+        "UnidentifiedImageError",
+    ];
+    let reading = exceptions(study).iter().any(|exception| READING.contains(&exception.name()));
+    if study.was_standing() || !study.failed() || !reading {
+        return None;
+    }
+    let before = study.root_traceback().map_or(usize::MAX, |traceback| traceback.first_line);
+    let lines = study.case.log.lines.iter().enumerate().filter(|(index, _)| *index < before);
+    lines.rev().take(15).find_map(|(_, line)| {
+        let found = STATUS.captures(&line.text)?;
+        statuses.contains(&found["status"].parse().ok()?).then_some(line.text.as_str())
+    })
+}
+
+/// A weighed finding from such a line.
+#[must_use]
+pub fn by_logged_status(study: &Study<'_>, statuses: &[u16], what: &str) -> Option<Finding> {
+    let line = logged_status(study, statuses)?;
+    let last = exceptions(study).first().map(|exception| exception.headline()).unwrap_or_default();
+    let facts = vec![quoted(line), quoted(&format!("then: {last}"))];
+    let signs = vec![Sign::seen(Group::Log, "such an answer was logged before an error of reading it")];
+    Some(Finding::signs(
+        signs,
+        format!("{what}, and the program read the answer as if it were a good one: {}", cut(line, 120)),
+        facts,
+    ))
 }

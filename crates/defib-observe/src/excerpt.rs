@@ -10,6 +10,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use defib_core::facts::{Excerpt, PythonStack};
 
 const AROUND: u32 = 40;
+/// Lines of a file that comes whole.
+const SHORT: usize = 500;
 const MOST: usize = 20;
 const LINE_LENGTH: usize = 400;
 const FILE_SIZE: u64 = 2 << 20;
@@ -29,7 +31,8 @@ pub(crate) fn is_users(file: &str) -> bool {
 }
 
 /// Excerpts for all user frames of these stacks.
-pub(crate) fn around<'a>(pid: i32, stacks: impl Iterator<Item = &'a PythonStack>) -> Vec<Excerpt> {
+/// With `whole`, short files come whole: what fills the memory need not stand near.
+pub(crate) fn around<'a>(pid: i32, stacks: impl Iterator<Item = &'a PythonStack>, whole: bool) -> Vec<Excerpt> {
     let mut lines: Vec<(&str, u32)> = stacks
         .flat_map(|stack| &stack.frames)
         .filter(|frame| frame.line > 0 && is_users(&frame.file))
@@ -43,7 +46,8 @@ pub(crate) fn around<'a>(pid: i32, stacks: impl Iterator<Item = &'a PythonStack>
             break;
         }
         if let Some(text) = group.first().and_then(|(file, _)| content(pid, file)) {
-            found.extend(cut(group, &text));
+            let around = if whole && text.lines().nth(SHORT).is_none() { u32::MAX / 2 } else { AROUND };
+            found.extend(cut(group, &text, around));
         }
     }
     found.truncate(MOST);
@@ -70,10 +74,10 @@ fn regular(path: &str) -> Option<String> {
 }
 
 /// Ranges around the lines (sorted, of one file), those that touch in one.
-fn cut(lines: &[(&str, u32)], text: &str) -> Vec<Excerpt> {
+fn cut(lines: &[(&str, u32)], text: &str, around: u32) -> Vec<Excerpt> {
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for (_, line) in lines {
-        let (first, last) = (line.saturating_sub(AROUND).max(1), line.saturating_add(AROUND));
+        let (first, last) = (line.saturating_sub(around).max(1), line.saturating_add(around));
         match ranges.last_mut() {
             Some(range) if first <= range.1.saturating_add(1) => range.1 = last,
             _ => ranges.push((first, last)),
@@ -145,7 +149,7 @@ mod tests {
     #[test]
     fn near_lines_share_an_excerpt() {
         let text: String = (1..=500).map(|n| format!("{n}\n")).collect();
-        let found = cut(&[("a", 10), ("a", 70), ("a", 400)], &text);
+        let found = cut(&[("a", 10), ("a", 70), ("a", 400)], &text, AROUND);
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].first_line, found[0].lines.len()), (1, 110));
         assert_eq!((found[1].first_line, found[1].lines[0].as_str()), (360, "360"));

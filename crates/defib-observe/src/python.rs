@@ -52,7 +52,7 @@ pub(crate) fn read(pid: i32, locals: bool) -> PythonRead {
         Ok((version, traces)) => {
             result.version = Some(version);
             place(&mut result, traces);
-            result.sources = excerpt::around(pid, result.stacks.iter().map(|(_, stack)| stack));
+            result.sources = excerpt::around(pid, result.stacks.iter().map(|(_, stack)| stack), locals);
             if locals || polls(&result) {
                 result.lock_files = lockfile::near(pid, &result.stacks, &result.sources);
             }

@@ -13,7 +13,7 @@ use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::growth::{growth, threads};
 use crate::report::Place;
 use crate::telling::{base_name, process_name, size};
-use crate::waits::{Graph, NodeId};
+use crate::waits::{Graph, NodeId, Purpose};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "abandoned-threads",
@@ -37,7 +37,8 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let node = &graph.nodes[ids[0]];
     let busy = ids.iter().filter(|&&id| graph.nodes[id].active()).count();
     let timeouts = study.case.log.lines.iter().filter(|line| gives_up(&line.text)).count();
-    let waits = grew.is_none() && timeouts == 0;
+    let awaited = graph.nodes.iter().enumerate().any(|(id, other)| other.unlimited() && matches!(other.purpose, Purpose::Join | Purpose::Future) && graph.reaches(id, ids[0]));
+    let waits = grew.is_none() && timeouts == 0 || awaited;
     if waits || ids.len() < 3 {
         return None;
     }

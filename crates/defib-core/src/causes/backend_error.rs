@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::case::Study;
 use crate::cause::{Cause, Finding, Retry};
 use crate::pattern::pattern;
-use crate::telling::{cut, told};
+use crate::telling::{by_logged_status, cut, told};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "backend-error",
@@ -22,11 +22,13 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"\b(?:HTTPError|HTTPStatusError|HTTP status|status[ _]?code|Server Error|response status|HTTP/[\d.]+\"?)\W{0,4}(?:code )?(?:for url )?\W?\b5\d\d\b|\b5\d\d (?:Internal Server Error|Server Error|Service Unavailable)|Internal Server Error|InternalServerError|ServiceUnavailable|HTTP Error 5\d\d|execution_error"#)
+    pattern(r#"too many 5\d\d error responses|ClientResponseError: 5\d\d, message|HTTPStatusError: Server error '5\d\d|\b(?:HTTPError|HTTPStatusError|HTTP status|status[ _]?code|Server Error|response status|HTTP/[\d.]+\"?)\W{0,4}(?:code )?(?:for url )?\W?\b5\d\d\b|\b5\d\d (?:Internal Server Error|Server Error|Service Unavailable)|Internal Server Error|InternalServerError|ServiceUnavailable|HTTP Error 5\d\d|execution_error"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    let (told, _) = told(study, &SENTENCE)?;
+    let Some((told, _)) = told(study, &SENTENCE) else {
+        return by_logged_status(study, &[500, 501, 502, 503, 504, 529], "a remote service failed by itself");
+    };
     let explanation = format!("a remote service failed by itself: {}", cut(&told.text(), 220));
     Some(told.proof(explanation)
         .step("look at the server's log for the same time"))

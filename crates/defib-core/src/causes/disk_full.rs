@@ -22,7 +22,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"(?i:no space left on device|\(os error 28\)|\(os error 122\)|\[Errno 28\]|ENOSPC|disk quota exceeded|\[Errno 122\]|EDQUOT|not enough (?:disk )?space|database or disk is full|There is not enough space on the disk|WinError 112|Not enough free disk space)"#)
+    pattern(r#"\b\d+ requested and \d+ written|failed to write .*: disk|No space left|(?i:no space left on device|\(os error 28\)|\(os error 122\)|\[Errno 28\]|ENOSPC|disk quota exceeded|\[Errno 122\]|EDQUOT|not enough (?:disk )?space|database or disk is full|There is not enough space on the disk|WinError 112|Not enough free disk space)"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -22,7 +22,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"PyCUDA ERROR: .*context|explicit_context_dependent failed|invalid device context|cuCtx\w+ failed: (?:invalid device context|context is destroyed)|no currently active context|SQLite objects created in a thread can only be used in that same thread|EGL_BAD_ACCESS|cannot switch to a different thread|Variable .* was created on a different (?:graph|thread)|is not an element of this graph|must be (?:called|used|created) (?:from|on|in) the (?:same|main|creating|original) thread"#)
+    pattern(r#"is bound to a different event loop|attached to a different loop|Non-thread-safe operation invoked on an event loop|main thread is not in main loop|Calling Tcl from different apartment|Timers cannot be started from another thread|Cannot create children for a parent that is in a different thread|PyCUDA ERROR: .*context|explicit_context_dependent failed|invalid device context|cuCtx\w+ failed: (?:invalid device context|context is destroyed)|no currently active context|SQLite objects created in a thread can only be used in that same thread|EGL_BAD_ACCESS|cannot switch to a different thread|Variable .* was created on a different (?:graph|thread)|is not an element of this graph|must be (?:called|used|created) (?:from|on|in) the (?:same|main|creating|original) thread"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

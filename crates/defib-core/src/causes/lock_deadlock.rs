@@ -25,6 +25,11 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     by_cycle(study, graph).or_else(|| by_waits(study, graph))
 }
 
+/// A child of the waiting process is gone: then it may be the child that is missed.
+fn child_died(study: &Study<'_>, node: &Node<'_>) -> bool {
+    study.case.lifetimes.iter().any(|life| life.ppid == node.process.pid)
+}
+
 /// Each waits for a lock that the next holds.
 fn by_cycle(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
     let cycle = graph.cycles.iter().find(|cycle| cycle.nodes.iter().all(|&id| graph.nodes[id].process.in_tree))?;
@@ -111,11 +116,11 @@ fn by_waits(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
         .rank(44)
     } else if locks.len() == 1 {
         let explanation = format!("{who} of {} waits for a lock{at} that none of its {threads} threads can release", process_name(first.process));
-        Finding::signs(vec![Sign::seen(Group::Waits, "one thread waits for a lock"), Sign::when(steady, Group::Stack, "unchanged")], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "one thread waits for a lock"), Sign::when(steady, Group::Stack, "unchanged"), Sign::when(!child_died(study, first), Group::Kernel, "no child of it has died")], explanation, facts)
     } else {
         let what = crate::telling::wait_words(first);
         let explanation = format!("{who} of {} {what}{at}, and no other thread is left that could provide it (unchanged for {})", process_name(first.process), seconds(graph.span_s));
-        Finding::signs(vec![Sign::seen(Group::Waits, "waits for what nobody provides"), Sign::when(steady, Group::Stack, "unchanged")], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "waits for what nobody provides"), Sign::when(steady, Group::Stack, "unchanged"), Sign::when(!child_died(study, first), Group::Kernel, "no child of it has died")], explanation, facts)
     };
     let finding = if locks.len() >= 2 {
         finding.step("take the locks in the same order in every thread, or give acquire a timeout")

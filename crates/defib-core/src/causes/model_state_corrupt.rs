@@ -34,7 +34,7 @@ static FAILED: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// The error that follows: shapes or values that no whole model would give.
 static FOLLOWS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)size mismatch|shapes? .*(?:not aligned|cannot be multiplied|mismatch|not compatible)|mat1 and mat2|matmul|operands could not be broadcast|expected .*(?:shape|dtype|dimension)|mismatch(?:ed)?|differs?\b|drift|inconsistent|checksum|no attribute|NoneType")
+    pattern(r"(?i)size mismatch|shapes? .*(?:not aligned|cannot be multiplied|mismatch|not compatible)|mat1 and mat2|matmul|operands could not be broadcast|expected .*(?:shape|dtype|dimension)|mismatch(?:ed)?|differs?\b|drift|inconsistent|checksum|no attribute|NoneType|same input|for the same")
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -6,9 +6,10 @@ use regex::Regex;
 
 use crate::case::{End, Study};
 use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::log::FaultDump;
 use crate::pattern::pattern;
-use crate::place::{innermost_user_trace, of_trace};
 use crate::telling::{cut, quoted, signal_name};
+use crate::waits::Grade;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "native-crash",
@@ -39,8 +40,11 @@ static WORDS: LazyLock<Regex> = LazyLock::new(|| {
 static LIBRARY: LazyLock<Regex> = LazyLock::new(|| pattern(r" in (?P<library>[^\s\[]+)\["));
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    if study.case.end == End::Exited(0) || study.was_standing() {
+    if study.case.end == End::Exited(0) {
         return None;
+    }
+    if study.was_standing() {
+        return crashed_child(study);
     }
     let signal = study.signal().filter(|signal| CRASHES.contains(signal));
     let told = crate::telling::told(study, &WORDS);
@@ -63,11 +67,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     if let Some((told, _)) = &told {
         facts.push(quoted(&told.text()));
     }
-    let place = dump.and_then(|dump| {
-        let mut outermost_first = dump.frames.clone();
-        outermost_first.reverse();
-        innermost_user_trace(&outermost_first).map(of_trace)
-    });
+    let place = dump.and_then(FaultDump::place);
     let place = place.or_else(|| told.as_ref().and_then(|(told, _)| told.place()));
     let explanation = explain(study, signal, library.as_deref(), dump.map(|dump| dump.fault.as_str()), &facts);
     let inside = dump.and_then(|dump| dump.frames.first()).map(|frame| format!("{} ({})", frame.function, frame.file));
@@ -80,6 +80,25 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .step("run the smallest input that crashes alone; a different version of the library named above often decides")
             .step_command("see the native stack", ["sh", "-c", "coredumpctl debug 2>/dev/null || ulimit -c unlimited"]),
     )
+}
+
+/// A child crashed, and the others stand because of that.
+fn crashed_child(study: &Study<'_>) -> Option<Finding> {
+    let graph = study.graph.as_ref().filter(|_| study.grade() >= Grade::Probable)?;
+    let crashed = study.case.lifetimes.iter().find(|life| life.signal().is_some_and(|signal| CRASHES.contains(&signal)));
+    let dump = study.faults.last();
+    // A dump may also have been asked for; it means a crash where its process is gone.
+    let gone = dump.is_some() && (!study.case.lifetimes.is_empty() || !study.case.kernel.lines.is_empty());
+    if crashed.is_none() && !gone {
+        return None;
+    }
+    let mut facts: Vec<Fact> = crashed.map(|life| Fact::new("exit", format!("{} (pid {}) was ended by {}", cut(&life.command, 80), life.pid, signal_name(life.signal().unwrap_or(11)))).of(life.pid)).into_iter().collect();
+    kernel_library(study, &mut facts);
+    facts.extend(dump.map(|dump| quoted(&format!("Fatal Python error: {}", dump.fault))));
+    let waits = graph.main_of(study.case.root).map(|id| crate::telling::wait_words(&graph.nodes[id])).unwrap_or_default();
+    let place = dump.and_then(FaultDump::place);
+    let what = dump.map_or_else(|| "in native code".to_owned(), |dump| dump.fault.clone());
+    Some(Finding::proof(format!("a child process crashed ({what}), and the program still {waits}"), facts).place(place).rank(32).step("run the smallest input that crashes alone").step("wait with a time limit and ask whether the child lives"))
 }
 
 fn second_hand(study: &Study<'_>) -> bool {

@@ -38,7 +38,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let innermost = frames.first()?;
     let same = looks_at(study, node, innermost);
     let looks = graph.looks;
-    let starved = graph.nodes.iter().filter(|other| waits_for_interpreter(node, other)).count();
+    let starved = graph.nodes.iter().filter(|other| other.process.pid == node.process.pid && other.purpose == Purpose::Interpreter).count();
     let mut facts = vec![node_fact(node)];
     let line = graph.look.source_line(&innermost.file, innermost.line).map(|line| format!(": {}", line.trim())).unwrap_or_default();
     facts.push(Fact::new("stack", format!("the innermost Python frame is {} in {same} of {looks} looks{line}", frame_name(innermost))).of(node.process.pid));
@@ -74,10 +74,6 @@ fn inside_native(node: &Node<'_>) -> bool {
 
 fn owns_lock(node: &Node<'_>) -> bool {
     node.thread.python.as_ref().is_some_and(|stack| stack.owns_gil)
-}
-
-fn waits_for_interpreter(owner: &Node<'_>, other: &Node<'_>) -> bool {
-    other.process.pid == owner.process.pid && other.thread.tid != owner.thread.tid && other.thread.python.is_some()
 }
 
 /// In how many looks the thread stood at this very line.

@@ -5,9 +5,9 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding, Group, Retry, Sign};
 use crate::pattern::pattern;
-use crate::telling::{cut, told};
+use crate::telling::{cut, exceptions, quoted, told};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "precision-nan",
@@ -22,12 +22,33 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"A tensor with all NaNs was produced|NansException|invalid value encountered in (?:cast|divide|multiply)|(?i:(?:loss|output|latents?|activations?|logits) (?:is|are|contains?|became) (?:nan|inf)|non-?finite (?:values?|loss|gradients?)|contains (?:nan|inf)|nan or inf|NaN/Inf|FloatingPointError: (?:overflow|invalid value))"#)
+    pattern(r#"cannot convert float (?:NaN|infinity) to integer|range of \[?-?(?:nan|inf)[^\]]*\]? is not finite|Input (?:X |y )?contains (?:NaN|infinity)|array must not contain infs or NaNs|(?:NaN|nan|infinite|inf)s? (?:value|loss|gradient|output|weight)s? (?:found|detected|encountered|in)|probability tensor contains either `inf`, `nan`|A tensor with all NaNs was produced|NansException|invalid value encountered in (?:cast|divide|multiply)|(?i:(?:loss|output|latents?|activations?|logits) (?:is|are|contains?|became) (?:nan|inf)|non-?finite (?:values?|loss|gradients?)|contains (?:nan|inf)|nan or inf|NaN/Inf|FloatingPointError: (?:overflow|invalid value))"#)
 });
 
+/// numpy's warnings, torch's and printed values: signs that may stand anywhere.
+static SIGN: LazyLock<Regex> = LazyLock::new(|| pattern(r"RuntimeWarning: (?:overflow|invalid value) encountered|\bnan\b.*\bnan\b|\b(?:loss|score|mean|value|norm|scale)\b\W{1,3}(?:nan|-?inf)\b"));
+static ABOUT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:nan|nans|inf|infinity|infinite|finite|non-?finite|isfinite|isnan|black|blank|uniform|overflow)\b"));
+static HALF: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)float16|\bfp16\b|\.half\(|\bhalf\b|bfloat16|autocast|--precision"));
+
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    let (told, _) = told(study, &SENTENCE)?;
+    let Some((told, _)) = told(study, &SENTENCE) else { return by_signs(study) };
     let explanation = format!("a half-precision calculation overflowed: {}", cut(&told.text(), 220));
     Some(told.proof(explanation)
         .step("calculate in full precision (float32, --no-half, --no-half-vae) or bfloat16, and restart the process: the values stay in it"))
+}
+
+/// Warnings of overflow before an error that speaks of values that are no numbers.
+fn by_signs(study: &Study<'_>) -> Option<Finding> {
+    if study.was_standing() || !study.failed() {
+        return None;
+    }
+    let warning = study.case.log.lines.iter().find(|line| SIGN.is_match(&line.text))?;
+    let last = exceptions(study).first().map(|exception| exception.headline()).or_else(|| study.case.log.last_lines(1).first().map(|line| line.text.clone()))?;
+    let about = ABOUT.is_match(&last);
+    let traced = study.root_traceback().is_some_and(|traceback| traceback.chain.iter().flat_map(|exception| &exception.frames).any(|frame| frame.source.as_ref().is_some_and(|text| HALF.is_match(text))));
+    let half = traced || study.case.command.iter().any(|word| HALF.is_match(word)) || study.case.log.lines.iter().any(|line| HALF.is_match(&line.text));
+    let facts = vec![quoted(&warning.text), quoted(&last)];
+    let signs = vec![Sign::seen(Group::Log, "a warning of overflow, or nan printed"), Sign::when(about, Group::Stack, "the error speaks of such values"), Sign::when(half, Group::Vitals, "half precision is mentioned")];
+    let explanation = format!("values stopped being numbers before the end: first \"{}\", then {}", cut(warning.text.trim(), 120), cut(&last, 120));
+    Some(Finding::signs(signs, explanation, facts).step("calculate in full precision (float32) or bfloat16 in the stage that the first warning names, and check its values"))
 }

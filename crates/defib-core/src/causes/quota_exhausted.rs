@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::case::Study;
 use crate::cause::{Cause, Finding, Retry};
 use crate::pattern::pattern;
-use crate::telling::{cut, told};
+use crate::telling::{by_logged_status, cut, told};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "quota-exhausted",
@@ -22,12 +22,16 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"insufficient_quota|exceeded your current quota|billing (?:hard )?limit|Quota exceeded for|quotaExceeded|QuotaExceeded|insufficient (?:credits|balance|funds)|402 Payment Required|out of credits"#)
+    pattern(r#"\b402\b.{0,40}(?:Payment Required|[Cc]lient [Ee]rror)|ClientResponseError: 402, message|insufficient_quota|exceeded your current quota|billing (?:hard )?limit|Quota exceeded for|quotaExceeded|QuotaExceeded|insufficient (?:credits|balance|funds)|402 Payment Required|out of credits"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    let (told, _) = told(study, &SENTENCE)?;
+    let Some((told, _)) = told(study, &SENTENCE) else {
+        return by_logged_status(study, &[402], "no credit or quota was left at the remote service");
+    };
     let explanation = format!("no credit or quota is left at the remote service: {}", cut(&told.text(), 220));
-    Some(told.proof(explanation)
+    // The same status is used for both; the body that speaks of a quota decides.
+    let rank = told.rank() - 1;
+    Some(told.proof(explanation).rank(rank)
         .step("add credit, or use another backend"))
 }

@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::case::Study;
 use crate::cause::{Cause, Finding, Retry};
 use crate::pattern::pattern;
-use crate::telling::{cut, told};
+use crate::telling::{by_logged_status, cut, told};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "rate-limited",
@@ -22,11 +22,13 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"\b429\b.*(?i:too many|rate|client error)|Too Many Requests|(?i:rate limit (?:exceeded|reached))|RateLimitError(?:.*rate)|ThrottlingException|HTTP Error 42[09]|SlowDown\b"#)
+    pattern(r#"too many 429 error responses|ClientResponseError: 4(?:29|20), message|status(?:_?code)?[\W]{1,3}(?:is )?429\b|HTTPStatusError: Client error '429|\b429\b.*(?i:too many|rate|client error)|Too Many Requests|(?i:rate limit (?:exceeded|reached))|RateLimitError(?:.*rate)|ThrottlingException|HTTP Error 42[09]|SlowDown\b"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    let (told, _) = told(study, &SENTENCE)?;
+    let Some((told, _)) = told(study, &SENTENCE) else {
+        return by_logged_status(study, &[429, 420], "a remote service asked for fewer requests");
+    };
     let explanation = format!("a remote service asks for fewer requests: {}", cut(&told.text(), 220));
     Some(told.proof(explanation)
         .step("send fewer at a time and wait as Retry-After says"))

@@ -7,7 +7,7 @@ use regex::Regex;
 use crate::case::Study;
 use crate::cause::{Cause, Finding, Retry};
 use crate::pattern::pattern;
-use crate::telling::{cut, told};
+use crate::telling::{by_logged_status, cut, told};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "request-rejected",
@@ -22,11 +22,13 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"\b(?:400|404|405|413|415|422)\b (?i:client error|bad request|not found|unprocessable|payload too large|request entity too large|unsupported media)|HTTP Error 4(?:00|04|05|13|15|22)|BadRequestError|UnprocessableEntityError|invalid_prompt|prompt_outputs_failed_validation|value_not_in_list|invalid_request_error|\bNotFoundError: .*(?i:model|endpoint)"#)
+    pattern(r#"ClientResponseError: 4(?:00|04|05|06|09|10|13|14|15|16|17|22), message|HTTPStatusError: Client error '4(?:00|04|05|13|15|22)|too many 4(?:00|04|22) error responses|\b(?:400|404|405|413|415|422)\b (?i:client error|bad request|not found|unprocessable|payload too large|request entity too large|unsupported media)|HTTP Error 4(?:00|04|05|13|15|22)|BadRequestError|UnprocessableEntityError|invalid_prompt|prompt_outputs_failed_validation|value_not_in_list|invalid_request_error|\bNotFoundError: .*(?i:model|endpoint)"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    let (told, _) = told(study, &SENTENCE)?;
+    let Some((told, _)) = told(study, &SENTENCE) else {
+        return by_logged_status(study, &[400, 404, 405, 409, 413, 415, 422], "a remote service rejected the request");
+    };
     let explanation = format!("a remote service rejected the request as wrong: {}", cut(&told.text(), 220));
     Some(told.proof(explanation)
         .step("correct the field that the answer names"))

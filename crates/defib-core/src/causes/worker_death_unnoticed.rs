@@ -23,9 +23,14 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         return None;
     }
     let graph = study.graph.as_ref()?;
-    let (id, dead) = waiters(graph).into_iter().find_map(|id| Some((id, dead_child(study, graph, id)?)))?;
+    let Some((id, dead)) = waiters(graph).into_iter().find_map(|id| Some((id, dead_child(study, graph, id)?))) else {
+        return by_idle_pool(study, graph);
+    };
     let node = &graph.nodes[id];
     let bad = dead.failed() == Some(true);
+    if !graph.escaped_holders(id).is_empty() {
+        return None;
+    }
     let zombie = graph.look.process(dead.pid).is_some_and(|process| process.state == ProcessState::Zombie);
     let dead_name = name_of(&dead);
     let how = how(&dead);
@@ -53,6 +58,35 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .place(node_place(node))
             .step("ask whether the child lives while waiting: a time limit on the wait, then exitcode or poll()")
             .step_command("use a pool that notices", ["concurrent.futures.ProcessPoolExecutor"]),
+    )
+}
+
+/// A result of a process pool is waited for, and every worker of it waits for work:
+/// the one that had taken the job is gone, and was replaced by another.
+fn by_idle_pool(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
+    let in_pool = |node: &Node<'_>, functions: &[&str]| {
+        let frames = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
+        frames.iter().any(|frame| frame.file.ends_with("multiprocessing/pool.py") && functions.contains(&frame.function.as_str()))
+    };
+    let node = graph.nodes.iter().find(|node| node.process.in_tree && node.unlimited() && node.flat(graph) && in_pool(node, &["get", "wait", "next"]))?;
+    let workers: Vec<&Node<'_>> = graph.nodes.iter().filter(|other| other.process.ppid == node.process.pid && other.is_main() && in_pool(other, &["worker"])).collect();
+    let idle = workers.iter().all(|worker| worker.purpose == Purpose::Helper && worker.flat(graph));
+    let handlers = graph.nodes.iter().filter(|other| other.process.pid == node.process.pid && in_pool(other, &["_handle_tasks"]));
+    let handed_out = handlers.into_iter().all(|handler| !handler.active());
+    if workers.is_empty() || !idle || !handed_out {
+        return None;
+    }
+    let youngest = workers.iter().map(|worker| worker.process.pid).max()?;
+    let mut facts = vec![node_fact(node), Fact::new("waits", format!("all {} workers of its pool wait for work, and the job is handed out", workers.len())).of(node.process.pid)];
+    facts.push(Fact::new("waits", format!("the youngest of them is pid {youngest}; a pool replaces a worker that dies, and says nothing")).of(youngest));
+    facts.extend(steadiness(study, node));
+    let explanation = format!("{} waits for a result of its pool, but no worker has the job any more: the one that took it died", process_name(node.process));
+    Some(
+        Finding::proof(explanation, facts)
+            .rank(34)
+            .place(node_place(node))
+            .step_command("use a pool that notices", ["concurrent.futures.ProcessPoolExecutor"])
+            .step("wait with a time limit: result.get(timeout=…)"),
     )
 }
 

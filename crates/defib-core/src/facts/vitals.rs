@@ -76,6 +76,9 @@ pub struct Vitals {
     /// CPUs that the tree may use (affinity, or the quota of its control group).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<f64>,
+    /// Size of `/dev/shm` as the tree sees it, and what is free, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_memory: Option<(u64, u64)>,
     /// Periods in which a CPU quota stopped the tree so far (`nr_throttled`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled: Option<u64>,

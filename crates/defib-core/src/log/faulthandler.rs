@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::pattern::pattern;
+use crate::place::{innermost_user_trace, of_trace};
+use crate::report::Place;
 
 use super::{Line, TraceFrame};
 
@@ -17,6 +19,16 @@ pub struct FaultDump {
     pub frames: Vec<TraceFrame>,
     /// Index of the headline in the log.
     pub line: usize,
+}
+
+impl FaultDump {
+    /// Where in the user's own code the thread was that crashed.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        let mut outermost_first = self.frames.clone();
+        outermost_first.reverse();
+        innermost_user_trace(&outermost_first).map(of_trace)
+    }
 }
 
 static HEAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^Fatal Python error: (.+)$"));

@@ -68,7 +68,9 @@ impl Traceback {
     /// The exception that was raised first.
     #[must_use]
     pub fn root(&self) -> &Exception {
-        &self.chain[0]
+        // What a time limit cancels is no beginning: the limit is.
+        let limit = |exception: &&Exception| exception.name() != "CancelledError";
+        self.chain.iter().find(limit).unwrap_or(&self.chain[0])
     }
 
     /// The exception that ended the program.

@@ -253,6 +253,7 @@ impl<'a> Graph<'a> {
                 // A network call with a deadline ends by itself.
                 Purpose::Receive { .. } | Purpose::Connect { .. } | Purpose::Send { .. } => limited,
                 Purpose::Traced | Purpose::Unreadable => true,
+                Purpose::Interpreter => self.interpreter_owner(node).is_empty(),
                 _ => false,
             }
     }
@@ -318,12 +319,16 @@ impl<'a> Graph<'a> {
             Purpose::Receive { fd } | Purpose::Send { fd } | Purpose::Connect { fd } => self.socket(node, *fd),
             Purpose::Lock => self.lock(id),
             Purpose::Join | Purpose::Future => (self.workers(id), BTreeSet::new()),
-            Purpose::Notify | Purpose::LoopIdle => self.notifiers(id),
+            Purpose::Notify => self.notifiers(id, true),
+            // A loop is woken by its own threads; what children do comes through descriptors.
+            Purpose::LoopIdle => self.notifiers(id, false),
+            Purpose::Interpreter => (self.interpreter_owner(node), BTreeSet::new()),
             Purpose::Clients | Purpose::Signal | Purpose::Helper => outside(Outside::Idle),
             Purpose::TerminalRead { .. } | Purpose::TerminalWrite { .. } | Purpose::Input { .. } => {
                 outside(Outside::Terminal)
             }
-            Purpose::FileLock { .. } | Purpose::LockFile { .. } => outside(Outside::FileLock),
+            Purpose::FileLock { fd } => self.file_lock(node, *fd),
+            Purpose::LockFile { .. } => outside(Outside::FileLock),
             Purpose::Device { .. } => outside(Outside::Device),
             Purpose::Stopped => outside(Outside::JobControl),
             Purpose::Native => (self.active_in(node.process.pid), BTreeSet::from([Outside::Unknown])),
@@ -357,18 +362,9 @@ impl<'a> Graph<'a> {
             // Nobody was seen: a process that may not be read holds it.
             outside.insert(if fd == 0 && reads { Outside::Terminal } else { Outside::Process });
         }
-        // A worker that waits for its parent's next command is at rest.
-        let of_parent = |&pid: &i32| {
-            self.look.process(pid).is_some_and(|process| process.in_tree) && self.is_ancestor(pid, node.process.pid)
-        };
-        if reads && fd == 0 && self.serves_input(node) {
+        let outsiders = others.iter().all(|&pid| self.look.process(pid).is_none_or(|process| !process.in_tree));
+        if reads && fd == 0 && outsiders && self.serves_input(node) {
             outside.insert(Outside::Idle);
-        }
-        if reads && !others.is_empty() && others.iter().all(of_parent) {
-            let idle = fd == 0 || node.process.forked_without_exec;
-            if idle {
-                outside.insert(Outside::Idle);
-            }
         }
         let mut providers: Vec<NodeId> = others
             .iter()
@@ -443,11 +439,7 @@ impl<'a> Graph<'a> {
         let others = inside.iter().flat_map(|&pid| self.of_process(pid));
         let providers: Vec<NodeId> =
             others.filter(|&id| !std::ptr::eq(self.nodes[id].thread, node.thread) && self.provides_soon(id)).collect();
-        let from_parent = inside.iter().all(|&pid| pid != node.process.pid && self.is_ancestor(pid, node.process.pid));
-        if socket.protocol == "unix" && !inside.is_empty() && from_parent {
-            // multiprocessing's pipes are socket pairs: a worker at rest waits for its parent.
-            outside.insert(Outside::Idle);
-        } else if providers.is_empty() {
+        if providers.is_empty() {
             outside.insert(Outside::Network);
         }
         (providers, outside)
@@ -514,6 +506,26 @@ impl<'a> Graph<'a> {
         self.of_process(pid).filter(|&id| self.nodes[id].active()).collect()
     }
 
+    /// Those of the tree that have the same file open and do not wait for its lock
+    /// themselves: one of them holds it. Otherwise it is somebody outside.
+    fn file_lock(&self, node: &Node<'_>, fd: i32) -> (Vec<NodeId>, BTreeSet<Outside>) {
+        let path = |process: &Process, fd: i32| match process.descriptor(fd).map(|descriptor| &descriptor.target) {
+            Some(Target::File { path, .. }) => Some(path.clone()),
+            _ => None,
+        };
+        let wanted = path(node.process, fd);
+        let holds = |id: &NodeId| {
+            let other = &self.nodes[*id];
+            let open = other.process.descriptors.iter().any(
+                |descriptor| matches!(&descriptor.target, Target::File { path, .. } if Some(path) == wanted.as_ref()),
+            );
+            other.process.pid != node.process.pid && other.process.in_tree && open
+        };
+        let holders: Vec<NodeId> = (0..self.nodes.len()).filter(holds).collect();
+        let held_here = holders.iter().any(|&id| !matches!(self.nodes[id].purpose, Purpose::FileLock { .. }));
+        if held_here { (holders, BTreeSet::new()) } else { (Vec::new(), BTreeSet::from([Outside::FileLock])) }
+    }
+
     /// Those who could release a lock.
     fn lock(&self, id: NodeId) -> (Vec<NodeId>, BTreeSet<Outside>) {
         let node = &self.nodes[id];
@@ -552,8 +564,14 @@ impl<'a> Graph<'a> {
         workers
     }
 
+    /// The thread that owns the interpreter lock.
+    fn interpreter_owner(&self, node: &Node<'_>) -> Vec<NodeId> {
+        let owner = |id: &NodeId| self.nodes[*id].thread.python.as_ref().is_some_and(|stack| stack.owns_gil);
+        self.of_process(node.process.pid).filter(owner).collect()
+    }
+
     /// Those who could put into a queue or set an event.
-    fn notifiers(&self, id: NodeId) -> (Vec<NodeId>, BTreeSet<Outside>) {
+    fn notifiers(&self, id: NodeId, by_children: bool) -> (Vec<NodeId>, BTreeSet<Outside>) {
         let node = &self.nodes[id];
         let mut outside = BTreeSet::new();
         // A main thread that waits for an event and catches SIGTERM is a daemon
@@ -562,7 +580,9 @@ impl<'a> Graph<'a> {
             outside.insert(Outside::Idle);
         }
         let mut providers = self.siblings(node);
-        providers.extend(self.children(node.process.pid, None));
+        if by_children {
+            providers.extend(self.children(node.process.pid, None));
+        }
         let parent = self.of_process(node.process.ppid);
         let shared = !matches!(node.thread.wait, Wait::Futex { shared: false, .. });
         if node.process.forked_without_exec && shared {
@@ -642,9 +662,15 @@ fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a
         holds.extend(held_locks(look, frame).into_iter().map(|lock| (lock, frame)));
     }
     let mut moved = movement(looks, process, thread);
-    if let Purpose::LockFile { .. } = purpose {
+    let by_stack = match purpose {
         // It wakes and sleeps again: what counts is that it stays in that loop.
-        moved.unchanged = looks_in_function(looks, process, thread, frame);
+        Purpose::LockFile { .. } | Purpose::Future => limit == Limit::Unlimited && sleeps(thread),
+        Purpose::Native => sleeps(thread),
+        _ => false,
+    };
+    if by_stack {
+        let line = purpose == Purpose::Native;
+        moved.unchanged = looks_in_function(looks, process, thread, frame, line);
     }
     Node {
         process,
@@ -663,14 +689,21 @@ fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a
     }
 }
 
-/// Looks, the last included, in which the thread was in this function of the user.
-fn looks_in_function(looks: &[Look], process: &Process, thread: &Thread, frame: Option<&Frame>) -> usize {
+/// The call itself ends soon; what stays is the loop around it.
+fn sleeps(thread: &Thread) -> bool {
+    !matches!(thread.wait, Wait::Futex { bound: crate::facts::Bound::Unlimited, .. })
+}
+
+/// Looks, the last included, in which the thread was in this function (or at this
+/// very line) of the user.
+fn looks_in_function(looks: &[Look], process: &Process, thread: &Thread, frame: Option<&Frame>, line: bool) -> usize {
     let there = |look: &&Look| {
         let before =
             look.process(process.pid).and_then(|process| process.threads.iter().find(|other| other.tid == thread.tid));
         let frames = before.and_then(|before| before.python.as_ref()).map_or(&[][..], |stack| &stack.frames);
         let before = innermost_user_frame(frames);
-        before.map(|frame| (&frame.file, &frame.function)) == frame.map(|frame| (&frame.file, &frame.function))
+        let place = |frame: &Frame| (frame.file.clone(), frame.function.clone(), if line { frame.line } else { 0 });
+        before.map(place) == frame.map(place)
     };
     looks.iter().rev().take_while(there).count().max(1)
 }

@@ -1,6 +1,6 @@
 //! What a thread means to wait for: its system call read together with its Python stack.
 
-use crate::facts::{Bound, Frame, Look, Process, Target, Thread, Wait};
+use crate::facts::{Bound, Frame, Look, Process, ProcessState, Target, Thread, Wait};
 use crate::place::{innermost_user_frame, is_user_file};
 
 use super::code::enclosing_loop;
@@ -60,6 +60,8 @@ pub enum Purpose {
     Native,
     /// To be continued: stopped by job control.
     Stopped,
+    /// The interpreter lock, whose owner sleeps.
+    Interpreter,
     /// Stopped by a debugger.
     Traced,
     /// It could not be read.
@@ -168,6 +170,12 @@ pub fn meaning(look: &Look, process: &Process, thread: &Thread) -> (Purpose, Lim
     let (inside, user) = library_part(frames);
     let limit = limit(look, thread, &inside);
     let by_call = by_call(process, thread);
+    if let Some(native) = native_sleep(look, process, thread, user, inside.is_empty(), &by_call) {
+        return (native, Limit::Unlimited);
+    }
+    if polls_for_dead_child(look, process, user, &by_call) {
+        return (Purpose::Future, lock_file_limit(look, user, limit));
+    }
     if matches!(by_call, Purpose::Active | Purpose::Stopped | Purpose::Traced | Purpose::Unreadable) {
         return (by_call, limit);
     }
@@ -226,6 +234,51 @@ fn by_source(look: &Look, thread: &Thread, user: Option<&Frame>, direct: bool, b
         Purpose::Other(_) if is_futex(thread) => Purpose::Lock,
         other => other,
     }
+}
+
+/// A thread that owns the interpreter lock while it sleeps, or sleeps at a line
+/// that does not say so, is inside native code; those that want the lock meanwhile
+/// wait for it.
+fn native_sleep(
+    look: &Look,
+    process: &Process,
+    thread: &Thread,
+    user: Option<&Frame>,
+    direct: bool,
+    by_call: &Purpose,
+) -> Option<Purpose> {
+    let owns = |thread: &Thread| thread.python.as_ref().is_some_and(|stack| stack.owns_gil);
+    let blocked = |thread: &Thread| {
+        !matches!(thread.wait, Wait::Running | Wait::Stopped | Wait::Traced | Wait::Unreadable | Wait::Dead)
+    };
+    if owns(thread) && blocked(thread) && user.is_some() {
+        return Some(Purpose::Native);
+    }
+    let short = matches!(&thread.wait, Wait::Futex { bound: Bound::Within(limit), .. } if *limit <= 0.02);
+    let sleeping_owner = process.threads.iter().any(|other| other.tid != thread.tid && owns(other) && blocked(other));
+    if short && sleeping_owner && thread.python.is_some() {
+        return Some(Purpose::Interpreter);
+    }
+    let line = user.and_then(|user| look.source_line(&user.file, user.line)).unwrap_or_default().to_lowercase();
+    let says = ["sleep", "wait", "poll", "select", "delay", "pause", "join", "get(", "timeout"]
+        .iter()
+        .any(|word| line.contains(word));
+    (direct && *by_call == Purpose::Sleep && !line.trim().is_empty() && !says && line.contains('('))
+        .then_some(Purpose::Native)
+}
+
+/// A loop of sleeps waits for a file that a child should write, and the child is dead.
+fn polls_for_dead_child(look: &Look, process: &Process, user: Option<&Frame>, by_call: &Purpose) -> bool {
+    let dead = |other: &&Process| other.ppid == process.pid && other.state == ProcessState::Zombie;
+    let alive = |other: &Process| other.ppid == process.pid && other.in_tree && other.state != ProcessState::Zombie;
+    let condition = user.and_then(|user| enclosing_loop(look, user)).unwrap_or_default();
+    let file = ["exists(", "is_file(", "isfile(", "listdir(", "glob(", "stat(", "access("]
+        .iter()
+        .any(|word| condition.contains(word));
+    *by_call == Purpose::Sleep
+        && file
+        && look.processes.iter().any(|other| dead(&other))
+        && !look.processes.iter().any(alive)
 }
 
 /// The lock file that a thread sleeping beside it polls for: older than the

@@ -102,6 +102,11 @@ pub struct Sampler {
     last_task: Option<Vec<u8>>,
 }
 
+/// `/dev/shm` in the process's own view: a container's is small.
+fn shared_memory(pid: i32) -> Option<(u64, u64)> {
+    sys::file_system_size(&format!("/proc/{pid}/root/dev/shm"))
+}
+
 /// What is remembered of a live process.
 #[derive(Debug, Default)]
 struct Known {
@@ -155,6 +160,7 @@ impl Sampler {
         vitals.pss_bytes = self.helper.pss(&pids);
         vitals.pressure = self.pressure();
         if let Some(&first) = pids.first() {
+            vitals.shared_memory = shared_memory(first);
             (vitals.cpus, vitals.throttled) = self.quota.measure(first, &mut self.reader);
         }
         vitals.gpus = self.gpus.latest(&pids);

@@ -9,8 +9,11 @@ use defib_core::weights::{Ratio, Weights};
 
 use crate::seen::{Found, Seen};
 
-/// Additive smoothing of every count.
-const SMOOTHING: f64 = 0.5;
+/// What is assumed of a sign before any count, worth one program: how often it is
+/// seen with its cause and without, and how often it is missed.
+const SEEN: (f64, f64) = (0.6, 0.1);
+/// See [`SEEN`].
+const MISSED: (f64, f64) = (0.3, 0.5);
 /// Weight of the pooled rate in the rate of a class of proofs.
 const POOLED: f64 = 4.0;
 
@@ -98,7 +101,13 @@ fn signs(judged: &[&&Seen]) -> BTreeMap<String, BTreeMap<String, Ratio>> {
             let hits = listed.iter().filter(|sign| sign.seen == seen_as).count();
             // A missed sign speaks only where it was looked for.
             let base = if seen_as { of.len() } else { listed.len() };
-            (count(hits) + SMOOTHING) / (count(base) + 2.0 * SMOOTHING)
+            let assumed = match (seen_as, with) {
+                (true, true) => SEEN.0,
+                (true, false) => SEEN.1,
+                (false, true) => MISSED.0,
+                (false, false) => MISSED.1,
+            };
+            (count(hits) + assumed) / (count(base) + 1.0)
         };
         let ratio = Ratio {
             seen: round((rate(true, true) / rate(false, true)).ln()),

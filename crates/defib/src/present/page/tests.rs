@@ -208,6 +208,7 @@ fn hostile(text: &str) -> (Report, Vec<Entry>, Log) {
     };
     report.evidence = vec![evidence("e1", false), evidence("e2", true)];
     report.causes = vec![RankedCause {
+        consequence: false,
         id: s(),
         title: s(),
         probability: f64::NAN,
