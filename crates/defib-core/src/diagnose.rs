@@ -89,7 +89,7 @@ fn rank(found: Vec<(&Cause, Finding)>, weights: &Weights, book: &mut EvidenceBoo
     }
     let mut first = None;
     for (index, (cause, finding)) in proofs.into_iter().enumerate() {
-        let probability = left * weights.proved(&proof_class(&finding));
+        let probability = left * weights.proved(&proof_class(&finding, !shares.is_empty()));
         left -= probability;
         let proved = specific || shares.is_empty();
         let says = finding.facts.first().map(|fact| fact.says.clone());

@@ -89,11 +89,15 @@ impl Weights {
 }
 
 /// The class of a proof: where its first fact was seen, and whether it says more
-/// than "none of the others".
+/// than "none of the others"; such a one is worth less `beside` signs of others.
 #[must_use]
-pub fn proof_class(finding: &Finding) -> String {
+pub fn proof_class(finding: &Finding, beside: bool) -> String {
     let source = finding.facts.first().map_or("none", |fact| fact.source);
-    if finding.rank >= crate::diagnose::GENERIC { format!("generic {source}") } else { source.to_owned() }
+    match (finding.rank >= crate::diagnose::GENERIC, beside) {
+        (false, _) => source.to_owned(),
+        (true, false) => format!("generic {source}"),
+        (true, true) => "generic, beside signs".to_owned(),
+    }
 }
 
 /// The signs of a weighed finding.

@@ -34,7 +34,7 @@ pub(crate) fn is_users(file: &str) -> bool {
 /// With `whole`, short files come whole: what fills the memory need not stand near.
 pub(crate) fn around<'a>(pid: i32, stacks: impl Iterator<Item = &'a PythonStack>, whole: bool) -> Vec<Excerpt> {
     let mut lines: Vec<(&str, u32)> = stacks
-        .flat_map(|stack| &stack.frames)
+        .flat_map(|stack| stack.frames.iter().chain(stack.tasks.iter().flatten()))
         .filter(|frame| frame.line > 0 && is_users(&frame.file))
         .map(|frame| (frame.file.as_str(), frame.line))
         .collect();

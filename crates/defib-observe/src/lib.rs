@@ -11,6 +11,7 @@
 //! cannot be read is reported as such and never guessed.
 
 mod calls;
+mod coroutine;
 mod excerpt;
 mod files;
 mod listeners;

@@ -15,7 +15,7 @@ use py_spy::{PythonSpy, StackTrace};
 use serde::{Deserialize, Serialize};
 
 use crate::look::process::{denial, thread_ids};
-use crate::{excerpt, lockfile, sys};
+use crate::{coroutine, excerpt, lockfile, sys};
 
 /// How often a torn read is repeated, and for how long.
 const TRIES: u32 = 4;
@@ -52,6 +52,10 @@ pub(crate) fn read(pid: i32, locals: bool) -> PythonRead {
         Ok((version, traces)) => {
             result.version = Some(version);
             place(&mut result, traces);
+            let version = result.version.clone().unwrap_or_default();
+            for (_, stack) in result.stacks.iter_mut().filter(|_| locals) {
+                stack.tasks = coroutine::tasks(pid, &version, stack);
+            }
             result.sources = excerpt::around(pid, result.stacks.iter().map(|(_, stack)| stack), locals);
             if locals || polls(&result) {
                 result.lock_files = lockfile::near(pid, &result.stacks, &result.sources);
@@ -161,6 +165,7 @@ fn stack(trace: StackTrace) -> PythonStack {
     PythonStack {
         thread_name: trace.thread_name,
         owns_gil: trace.owns_gil,
+        tasks: Vec::new(),
         frames: trace.frames.into_iter().map(frame).collect(),
     }
 }

@@ -86,7 +86,7 @@ fn crowd(graph: &Graph<'_>) -> Option<(Function, Vec<NodeId>)> {
 
 /// The line that stops waiting for the thread: the remedy belongs there.
 fn giving_up_line(look: &Look) -> Option<Place> {
-    static LINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bwait_for\(|\.result\((?:timeout\s*=|\d)|\.join\((?:timeout\s*=|\d)|\.get\(timeout\s*=|\.wait\((?:timeout\s*=|\d)|\bwait\([^)]*timeout\s*=|\bfail_after\(|\bmove_on_after\(|\bfunc_timeout\("));
+    static LINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bwait_for\(|\.result\([^)\s]|\b(?:\w*(?:thread|worker|task|job|child|runner)\w*|t|th|w|p)\.join\([^)\s]|\.get\(timeout\s*=|\.wait\((?:timeout\s*=|\d)|\bwait\([^)]*timeout\s*=|\bfail_after\(|\bmove_on_after\(|\bfunc_timeout\("));
     look.sources.iter().find_map(|excerpt| {
         let at = excerpt.lines.iter().position(|text| LINE.is_match(text) && !text.trim_start().starts_with('#'))?;
         Some(Place { file: excerpt.file.clone(), line: excerpt.first_line + u32::try_from(at).ok()?, function: None })

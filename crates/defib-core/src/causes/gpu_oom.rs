@@ -22,7 +22,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError: .*(?:CUDA|HIP|XPU|GPU|Allocation on device)|HIP out of memory|MPS backend out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED|Failed to allocate memory for requested buffer|RESOURCE_EXHAUSTED: (?:Out of memory|OOM)|OOM when allocating tensor|ResourceExhaustedError|BFCArena::AllocateRawInternal|DefaultCPUAllocator: not enough memory.*cuda|Allocation on device|VK_ERROR_OUT_OF_DEVICE_MEMORY|ErrorOutOfDeviceMemory|DXGI_ERROR.*memory|failed to allocate .* on device|ggml_cuda.*out of memory"#)
+    pattern(r#"cudaMalloc failed: out of memory|hipMalloc failed: out of memory|unable to allocate (?:CUDA|Metal|Vulkan|ROCm)\d* buffer|CUDA out of memory|CUDA error: out of memory|OutOfMemoryError: .*(?:CUDA|HIP|XPU|GPU|Allocation on device)|HIP out of memory|MPS backend out of memory|CUDA_ERROR_OUT_OF_MEMORY|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED|Failed to allocate memory for requested buffer|RESOURCE_EXHAUSTED: (?:Out of memory|OOM)|OOM when allocating tensor|ResourceExhaustedError|BFCArena::AllocateRawInternal|DefaultCPUAllocator: not enough memory.*cuda|Allocation on device|VK_ERROR_OUT_OF_DEVICE_MEMORY|ErrorOutOfDeviceMemory|DXGI_ERROR.*memory|failed to allocate .* on device|ggml_cuda.*out of memory"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

@@ -69,7 +69,9 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
 }
 
 fn inside_native(node: &Node<'_>) -> bool {
-    node.process.in_tree && node.unlimited() && node.purpose == Purpose::Native && node.thread.python.is_some() && node.unchanged >= 2
+    // Call and stack are read one after the other: a thread that computes shows both by chance.
+    let asleep = node.cpu_share < 0.1;
+    node.process.in_tree && node.unlimited() && node.purpose == Purpose::Native && node.thread.python.is_some() && node.unchanged >= 2 && asleep
 }
 
 fn owns_lock(node: &Node<'_>) -> bool {

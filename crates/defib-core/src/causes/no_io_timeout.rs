@@ -4,7 +4,7 @@ use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::event::Ending;
 use crate::facts::{Socket, Target};
-use crate::telling::{node_fact, node_place, process_name, seconds, socket_words, steadiness};
+use crate::telling::{node_fact, node_place, process_name, seconds, socket_words, steadiness, stuck};
 use crate::waits::{Grade, Node, NodeId, Outside, Purpose};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -29,6 +29,10 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         return None;
     }
     let mut nodes: Vec<NodeId> = (0..graph.nodes.len()).filter(|&id| waits_for_network(&graph.nodes[id])).collect();
+    let inside = nodes.is_empty();
+    if inside {
+        nodes = stuck(study).filter(|&id| waits_inside(&graph.nodes[id])).collect();
+    }
     nodes.sort_by_key(|&id| (!graph.nodes[id].is_main(), graph.nodes[id].frame.is_none()));
     let node = &graph.nodes[*nodes.first()?];
     let fd = descriptor(node)?;
@@ -45,7 +49,9 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         _ => format!("{} waits for an answer from {peer}, without a time limit", process_name(node.process)),
     };
     let place = node_place(node);
-    let finding = if node.unchanged >= 2 || graph.looks == 1 {
+    let finding = if inside {
+        Finding::signs(vec![Sign::seen(Group::Waits, "waits for another process of the run, through a socket")], explanation, facts)
+    } else if node.unchanged >= 2 || graph.looks == 1 {
         Finding::proof(explanation, facts).rank(46)
     } else {
         Finding::signs(vec![Sign::seen(Group::Waits, "waits for the network, not long yet")], explanation, facts)
@@ -57,6 +63,13 @@ fn waits_for_network(node: &Node<'_>) -> bool {
     let network = node.outside.contains(&Outside::Network) && !node.outside.contains(&Outside::Idle);
     let camera = matches!(node.purpose, Purpose::Device { fd: Some(fd) } if is_camera(node, fd));
     node.process.in_tree && node.unlimited() && (network || camera) && descriptor(node).is_some()
+}
+
+/// A connection between two processes of the run, neither of which goes on.
+fn waits_inside(node: &Node<'_>) -> bool {
+    let receives = matches!(node.purpose, Purpose::Receive { .. } | Purpose::Connect { .. });
+    let tcp = descriptor(node).and_then(|fd| socket(node, fd)).is_some_and(|socket| socket.protocol == "tcp");
+    node.process.in_tree && receives && tcp && node.unlimited()
 }
 
 fn is_camera(node: &Node<'_>, fd: i32) -> bool {

@@ -31,7 +31,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     };
     let explanation = format!("no credit or quota is left at the remote service: {}", cut(&told.text(), 220));
     // The same status is used for both; the body that speaks of a quota decides.
-    let rank = told.rank() - 1;
+    let rank = told.rank().min(10) - 1;
     Some(told.proof(explanation).rank(rank)
         .step("add credit, or use another backend"))
 }

@@ -93,7 +93,9 @@ fn by_common_wait(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
         let node = &graph.nodes[*id];
         let frames = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
         let line = node.frame.and_then(|frame| graph.look.source_line(&frame.file, frame.line)).unwrap_or_default();
-        node.process.in_tree && node.unlimited() && node.frame.is_some() && is_slot(frames, line)
+        let tasks = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.tasks);
+        let slot = is_slot(frames, line) || tasks.iter().any(|task| is_slot(task, line));
+        node.process.in_tree && node.unlimited() && node.frame.is_some() && slot
     };
     let ids: Vec<NodeId> = (0..graph.nodes.len()).filter(at_slot).collect();
     let first = &graph.nodes[*ids.first()?];
@@ -115,9 +117,12 @@ fn is_slot(frames: &[Frame], line: &str) -> bool {
         (file.contains("urllib3/connectionpool") && frame.function == "_get_conn")
             || (file.contains("sqlalchemy/pool") && frame.function == "_do_get")
             || (file.contains("psycopg_pool") && frame.function == "getconn")
-            || (file.contains("httpcore/") && frame.function == "wait_for_connection")
+            || (file.contains("httpcore/") && frame.function.ends_with("wait_for_connection"))
+            || (file.contains("aiohttp/connector") && (frame.function.ends_with("_wait_for_available_connection") || frame.function.ends_with("BaseConnector.connect")))
+            || (file.contains("asyncpg/pool") && frame.function.ends_with("_acquire"))
     });
     let text = line.to_lowercase();
+    let task = frames.first().is_some_and(|frame| frame.file.ends_with("asyncio/locks.py") && frame.function.contains("Semaphore"));
     let worded = ["semaphore", "slot", "permit", "_pool.get(", "pool.get(", "connections.get(", "free.get(", "idle.get(", "available.get("].iter().any(|word| text.contains(word));
-    semaphore || connection || worded
+    semaphore || connection || worded || task
 }

@@ -90,7 +90,7 @@ fn limit_words(limit: &str) -> String {
 
 /// A network call's own timeout is an error of that call, not a watchdog.
 fn is_network_timeout(text: &str) -> bool {
-    ["ReadTimeout", "ConnectTimeout", "ConnectionError", "socket.timeout", "urlopen error", "HTTPSConnectionPool", "HTTPConnectionPool"]
+    ["collective operation", "ProcessGroup", "NCCL", "ReadTimeout", "ConnectTimeout", "ConnectionError", "socket.timeout", "urlopen error", "HTTPSConnectionPool", "HTTPConnectionPool"]
         .iter()
         .any(|word| text.contains(word))
 }

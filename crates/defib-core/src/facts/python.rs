@@ -36,4 +36,8 @@ pub struct PythonStack {
     pub owns_gil: bool,
     /// Frames, innermost first.
     pub frames: Vec<Frame>,
+    /// Suspended tasks of an event loop that this thread runs, each innermost frame
+    /// first; read only with local variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tasks: Vec<Vec<Frame>>,
 }

@@ -654,7 +654,10 @@ impl<'a> Graph<'a> {
 fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a Thread) -> Node<'a> {
     let (purpose, limit) = meaning(look, process, thread);
     let frames = thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
-    let frame = innermost_user_frame(frames);
+    // A loop with nothing to run stands where its tasks do.
+    let task = thread.python.as_ref().and_then(|stack| stack.tasks.iter().find_map(|task| innermost_user_frame(task)));
+    let in_loop = frames.first().is_some_and(|frame| frame.function == "select" || frame.function == "_run_once");
+    let frame = task.filter(|_| in_loop).or_else(|| innermost_user_frame(frames));
     let wants = (purpose == Purpose::Lock).then(|| named_lock(look, frame?)).flatten();
     let user_frames = frames.iter().filter(|frame| crate::place::is_user_file(&frame.file));
     let mut holds = Vec::new();

@@ -251,9 +251,6 @@ fn native_sleep(
     let blocked = |thread: &Thread| {
         !matches!(thread.wait, Wait::Running | Wait::Stopped | Wait::Traced | Wait::Unreadable | Wait::Dead)
     };
-    if owns(thread) && blocked(thread) && user.is_some() {
-        return Some(Purpose::Native);
-    }
     let short = matches!(&thread.wait, Wait::Futex { bound: Bound::Within(limit), .. } if *limit <= 0.02);
     let sleeping_owner = process.threads.iter().any(|other| other.tid != thread.tid && owns(other) && blocked(other));
     if short && sleeping_owner && thread.python.is_some() {
@@ -263,8 +260,11 @@ fn native_sleep(
     let says = ["sleep", "wait", "poll", "select", "delay", "pause", "join", "get(", "timeout"]
         .iter()
         .any(|word| line.contains(word));
-    (direct && *by_call == Purpose::Sleep && !line.trim().is_empty() && !says && line.contains('('))
-        .then_some(Purpose::Native)
+    let calls = direct && !line.trim().is_empty() && !says && line.contains('(');
+    // What waits on a descriptor says more by that.
+    let bare = matches!(by_call, Purpose::Sleep | Purpose::Signal | Purpose::Other(_));
+    let owner = owns(thread) && blocked(thread) && bare;
+    (calls && (owner || *by_call == Purpose::Sleep)).then_some(Purpose::Native)
 }
 
 /// A loop of sleeps waits for a file that a child should write, and the child is dead.

@@ -97,7 +97,12 @@ fn an_idle_server_and_a_daemon_that_waits_for_a_signal_are_idle() {
         let wait =
             Frame { function: "wait".into(), file: "/usr/lib/python3.11/threading.py".into(), line: 1, locals: vec![] };
         let user = Frame { function: "main".into(), file: "d.py".into(), line: 3, locals: vec![] };
-        daemon.threads[0].python = Some(PythonStack { thread_name: None, owns_gil: false, frames: vec![wait, user] });
+        daemon.threads[0].python = Some(PythonStack {
+            thread_name: None,
+            owns_gil: false,
+            frames: vec![wait, user],
+            ..PythonStack::default()
+        });
         daemon.python = Some("3.11".into());
         daemon.catches_sigterm = catches_sigterm;
         grade(vec![daemon])
@@ -119,6 +124,7 @@ fn locks_taken_in_the_source_close_a_cycle() {
         thread_name: None,
         owns_gil: false,
         frames: vec![Frame { function: "f".into(), file: "m.py".into(), line, locals: vec![] }],
+        tasks: Vec::new(),
     };
     let mut program = process(10, 1, vec![futex(1), futex(2)]);
     program.python = Some("3.11".into());

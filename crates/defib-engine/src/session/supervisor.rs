@@ -27,7 +27,7 @@ use crate::archive;
 /// Time a look may take while the program runs.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Time the last look before an ending may take: evidence first, but not for ever.
-const LAST_LOOK_WITHIN: Duration = Duration::from_millis(1500);
+const LAST_LOOK_WITHIN: Duration = Duration::from_millis(2500);
 /// Grace for a stalled program: it was asked, and it cannot answer.
 const STALLED_GRACE_S: f64 = 2.0;
 /// Most ended processes that are written down: a build starts thousands.

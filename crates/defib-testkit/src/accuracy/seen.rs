@@ -78,9 +78,11 @@ pub(crate) fn seen(program: &Program, folder: &Path, ran: &Ran, marks: Marks) ->
 
 fn found(case: &Case) -> Vec<Found> {
     let study = Study::new(case);
-    let all = findings(&study).into_iter().map(|(cause, finding)| {
+    let all = findings(&study);
+    let beside = all.iter().any(|(_, finding)| !signs(finding).is_empty());
+    let all = all.into_iter().map(|(cause, finding)| {
         let signs = signs(&finding).to_vec();
-        let proof = signs.is_empty().then(|| proof_class(&finding));
+        let proof = signs.is_empty().then(|| proof_class(&finding, beside));
         Found { cause: cause.id, signs, proof, rank: finding.rank }
     });
     all.collect()

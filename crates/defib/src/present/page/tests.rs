@@ -151,7 +151,8 @@ fn hostile(text: &str) -> (Report, Vec<Entry>, Log) {
     let inside: String = text.chars().take(700).collect();
     let s = || inside.clone();
     let frame = Frame { function: s(), file: format!("/home/u/app/{inside}"), line: 3, locals: Vec::new() };
-    let stack = PythonStack { thread_name: Some(s()), owns_gil: true, frames: vec![frame; 200] };
+    let stack =
+        PythonStack { thread_name: Some(s()), owns_gil: true, frames: vec![frame; 200], ..PythonStack::default() };
     let thread = |tid| Thread {
         tid,
         name: s(),
