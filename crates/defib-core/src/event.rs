@@ -95,6 +95,11 @@ pub enum Ending {
         /// Who sent it.
         sender: Option<Sender>,
     },
+    /// `defib probe` has seen that it starts and works.
+    StartSeen {
+        /// By what: its first output, a port, a heartbeat.
+        sign: String,
+    },
     /// `defib stop`.
     StopRequested,
     /// The supervisor is gone.

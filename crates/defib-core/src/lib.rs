@@ -19,6 +19,7 @@ pub mod place;
 pub mod redact;
 pub mod report;
 pub mod run;
+pub mod stage;
 pub mod telling;
 pub mod waits;
 pub mod weights;

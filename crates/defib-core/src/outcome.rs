@@ -55,6 +55,7 @@ fn by_ending(ending: &Ending) -> OutcomeKind {
         Ending::TimedOut { .. } | Ending::NoFirstOutput { .. } => OutcomeKind::TimedOut,
         Ending::OverMemory { .. } => OutcomeKind::OverMemory,
         Ending::Cancelled { .. } | Ending::StopRequested => OutcomeKind::Cancelled,
+        Ending::StartSeen { .. } => OutcomeKind::Completed,
         Ending::SupervisorGone => OutcomeKind::Killed,
     }
 }

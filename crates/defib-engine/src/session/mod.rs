@@ -14,14 +14,18 @@
 //!  keyboard ─────┘
 //! ```
 
+mod desk;
 mod feeds;
 mod keyboard;
 mod patience;
 mod plan;
 mod progress;
+mod start;
 mod supervisor;
 
+pub use desk::Desk;
 pub use feeds::Happening;
 pub use patience::{Advice, Patience, Settings};
 pub use plan::{Limits, OnStall, Plan};
-pub use supervisor::{Audience, Finished, SessionError, supervise};
+pub use start::StartGoal;
+pub use supervisor::{Audience, Finished, SessionError, supervise, supervise_from};

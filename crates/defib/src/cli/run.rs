@@ -203,6 +203,9 @@ impl Run {
             pty: !self.no_pty,
             unbuffered: !self.no_unbuffered,
             faulthandler: !self.no_faulthandler,
+            quiet: false,
+            no_input: false,
+            start: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             exe: own_binary()?,
         })
