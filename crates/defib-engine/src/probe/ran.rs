@@ -62,11 +62,6 @@ impl Ran {
         self.kind == OutcomeKind::Cancelled
     }
 
-    /// It could not be started at all.
-    pub(super) fn not_started(&self) -> bool {
-        self.kind == OutcomeKind::NotStarted
-    }
-
     /// Its exit code, if it had one.
     pub(super) fn exit_code(&self) -> Option<i32> {
         self.exit_code

@@ -11,6 +11,7 @@ use crate::exit;
 
 mod doctor;
 mod logs;
+mod probe;
 mod run;
 mod runs;
 mod schema;
@@ -30,6 +31,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Why(why::Why),
+    Probe(probe::Probe),
     Runs(runs::Runs),
     Show(show::Show),
     Logs(logs::Logs),
@@ -57,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Why(why) => why.execute(),
+        Command::Probe(probe) => probe.execute(),
         Command::Runs(runs) => runs.execute(),
         Command::Show(show) => show.execute(),
         Command::Logs(logs) => logs.execute(),

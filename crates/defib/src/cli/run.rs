@@ -21,7 +21,7 @@ use crate::present::{self, style};
 use crate::units;
 
 /// Signals that are forwarded or acted upon: HUP, INT, QUIT, USR1, USR2, TERM, TSTP, CONT, WINCH.
-const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];
+pub(super) const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];
 /// Longest time that `--notify` may take.
 const NOTIFY_WITHIN: Duration = Duration::from_secs(30);
 

@@ -21,8 +21,25 @@ pub(crate) fn worth_showing(report: &Report) -> bool {
 
 /// The report as text with colours.
 pub(crate) fn report(report: &Report, sources: &Sources) -> String {
+    written(report, sources, Some(ENDED_BY_DEFIB))
+}
+
+/// The report of a probe: its own exit status is not the program's.
+pub(crate) fn of_probe(report: &Report, sources: &Sources) -> String {
+    let mut report = report.clone();
+    // What `run` calls its limits has other names here.
+    for text in report.evidence.iter_mut().map(|evidence| &mut evidence.says) {
+        *text = text.replace("--first-output", "--start-within").replace("--timeout", "--deadline");
+    }
+    written(&report, sources, None)
+}
+
+/// Exit status of `run` where defib ended the program.
+const ENDED_BY_DEFIB: u8 = 124;
+
+fn written(report: &Report, sources: &Sources, ended_by_defib: Option<u8>) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "\n{}", headline(report));
+    let _ = writeln!(text, "\n{}", headline(report, ended_by_defib));
     if own_ctrl_c(report) {
         footer(&mut text, report);
         return text;
@@ -68,7 +85,7 @@ fn wrapped(text: &str, indent: usize) -> String {
 }
 
 /// One sentence, with the outcome and time behind it.
-fn headline(report: &Report) -> String {
+fn headline(report: &Report, ended_by_defib: Option<u8>) -> String {
     let (mark, style) = match (report.outcome.healthy, report.outcome.kind) {
         (true, OutcomeKind::Running | OutcomeKind::Idle) => ("▶", NOTE),
         (true, _) => ("✔", GOOD),
@@ -81,7 +98,7 @@ fn headline(report: &Report) -> String {
         None => plain_sentence(report, &name),
     };
     let sentence = wrapped(&sentence, 2);
-    format!("{style}{mark} {sentence}{style:#}\n  {DIM}{}{DIM:#}", ending(report, &name))
+    format!("{style}{mark} {sentence}{style:#}\n  {DIM}{}{DIM:#}", ending(report, &name, ended_by_defib))
 }
 
 fn plain_sentence(report: &Report, name: &str) -> String {
@@ -94,13 +111,13 @@ fn plain_sentence(report: &Report, name: &str) -> String {
 }
 
 /// `track.py · stalled · exit 124 · 9.2 s`
-fn ending(report: &Report, name: &str) -> String {
+fn ending(report: &Report, name: &str, ended_by_defib: Option<u8>) -> String {
     let mut parts = vec![name.to_owned(), report.outcome.kind.name().to_owned()];
     if matches!(report.outcome.kind, OutcomeKind::Stalled | OutcomeKind::TimedOut | OutcomeKind::OverMemory)
         && report.run.ended.is_some()
     {
         // The signal was defib's own; what a script sees is this.
-        parts.push("exit 124".to_owned());
+        parts.extend(ended_by_defib.map(|status| format!("exit {status}")));
     } else {
         parts.extend(report.outcome.exit_code.map(|code| format!("exit {code}")));
         parts.extend(report.outcome.signal.map(signal_name));
@@ -200,7 +217,7 @@ fn steps(text: &mut String, steps: &[NextStep]) {
 }
 
 /// A command as a shell takes it; a single word is code and stays as it is.
-fn pasteable(command: &[String]) -> String {
+pub(super) fn pasteable(command: &[String]) -> String {
     let quoted = |word: &String| {
         let plain = word.chars().all(|part| part.is_ascii_alphanumeric() || "-_./=:,+@%".contains(part));
         if plain && !word.is_empty() { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) }
