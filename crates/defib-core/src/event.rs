@@ -99,6 +99,8 @@ pub enum Ending {
     StartSeen {
         /// By what: its first output, a port, a heartbeat.
         sign: String,
+        /// When, seconds since the start of the run.
+        sign_s: f64,
     },
     /// `defib stop`.
     StopRequested,

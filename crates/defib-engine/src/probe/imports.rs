@@ -20,7 +20,7 @@ use super::walk::{Walk, stage_of};
 use crate::session::SessionError;
 
 /// The name of the group of everything that comes with the interpreter.
-const STANDARD: &str = "standard library";
+const STANDARD: &str = "stdlib";
 /// Modules that do something by being imported.
 const PRANKS: [&str; 2] = ["antigravity", "this"];
 
@@ -115,8 +115,9 @@ impl Trial {
             stage_of(&ran, Verdict::Warned, format!("not needed: {says}"))
         } else if self.first.is_none() {
             let stage = walk.blame(&ran);
-            self.first = Some(stage.clone());
-            stage
+            let says = ran.last_line().filter(|_| ran.exit_code().is_some()).unwrap_or_else(|| stage.says.clone());
+            self.first = Some(stage);
+            stage_of(&ran, Verdict::Failed, says)
         } else {
             stage_of(&ran, Verdict::Failed, ran.last_line().unwrap_or_else(|| "it failed".to_owned()))
         };

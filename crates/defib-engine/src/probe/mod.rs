@@ -77,6 +77,8 @@ pub trait Watcher {
 /// A walk that is over.
 #[derive(Debug)]
 pub struct Probed {
+    /// What the program is called, without its wrapper and interpreter.
+    pub name: String,
     /// Report and stages.
     pub report: ProbeReport,
     /// Journal of the run that the report is about.

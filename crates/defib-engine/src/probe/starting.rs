@@ -18,21 +18,21 @@ pub(super) fn start(walk: &mut Walk<'_>) -> Result<Stage, SessionError> {
         return Ok(stage);
     }
     walk.take(&ran);
-    let first_s = first_output_s(&ran);
-    let (sign, ended) = match sign(&ran) {
-        Some(sign) => (sign, false),
-        None if first_s.is_some() => ("first output".to_owned(), true),
-        None => ("it ended well without a word".to_owned(), true),
+    let seen = sign(&ran).or_else(|| first_output_s(&ran).map(|first_s| ("first output".to_owned(), first_s)));
+    let (sign, took_s) = seen.unwrap_or_else(|| ("it ended well without a word".to_owned(), ran.took_s()));
+    let says = format!("{sign} after {}", seconds(took_s));
+    let work = match ended(&ran) {
+        true => "exit 0",
+        false => "it went on without trouble, and was ended for that",
     };
-    let took_s = first_s.filter(|_| sign == "first output").unwrap_or_else(|| ran.took_s());
-    let says = match first_s {
-        Some(first_s) if sign == "first output" => format!("first output after {}", seconds(first_s)),
-        _ => sign,
-    };
-    let work = if ended { "exit 0" } else { "it went on without trouble; it was ended then" };
     let rest_s = (ran.took_s() - took_s).max(0.001);
     walk.work = Some(Stage { took_s: rest_s, ..Stage::new("", Verdict::Passed, work) });
     Ok(Stage { took_s, ..stage_of(&ran, Verdict::Passed, says) })
+}
+
+/// It ended by itself.
+fn ended(ran: &Ran) -> bool {
+    !ran.entries.iter().any(|entry| matches!(entry.event, Event::Ending(_)))
 }
 
 /// What the start has shown of it.
@@ -40,16 +40,21 @@ pub(super) fn work(walk: &mut Walk<'_>) -> Result<Stage, SessionError> {
     Ok(walk.work.take().unwrap_or_else(|| Stage::new("", Verdict::Skipped, "not reached")))
 }
 
-/// By what it was seen to start, where it was ended for it.
-fn sign(ran: &Ran) -> Option<String> {
+/// By what it was seen to start, and after how many seconds, where it was ended for it.
+fn sign(ran: &Ran) -> Option<(String, f64)> {
+    let began_s = began_s(ran)?;
     ran.entries.iter().find_map(|entry| match &entry.event {
-        Event::Ending(Ending::StartSeen { sign }) => Some(sign.clone()),
+        Event::Ending(Ending::StartSeen { sign, sign_s }) => Some((sign.clone(), (sign_s - began_s).max(0.0))),
         _ => None,
     })
 }
 
+fn began_s(ran: &Ran) -> Option<f64> {
+    ran.entries.iter().find_map(|entry| matches!(entry.event, Event::Started { .. }).then_some(entry.at_s))
+}
+
 fn first_output_s(ran: &Ran) -> Option<f64> {
-    let began_s = ran.entries.iter().find_map(|entry| matches!(entry.event, Event::Started { .. }).then_some(entry.at_s))?;
+    let began_s = began_s(ran)?;
     let first = |event: &Event| {
         matches!(event, Event::Output { bytes, .. } | Event::StreamEnded { bytes, .. } if *bytes > 0)
     };

@@ -8,7 +8,7 @@ use defib_core::event::Entry;
 use defib_core::redact::{redact, redact_words};
 use defib_core::report::{Outcome, OutcomeKind, REPORT_VERSION, Report, RunSummary};
 use defib_core::stage::{ProbeReport, Stage, Verdict};
-use defib_core::telling::cut;
+use defib_core::telling::{cut, short_command};
 use defib_store::State;
 
 use super::command::{Kind, Parts, parts};
@@ -242,8 +242,9 @@ impl<'a> Walk<'a> {
         stage.verdict = Verdict::Failed;
         says.clone_into(&mut stage.says);
         clean(stage);
-        let stage = stage.clone();
-        self.watcher.ended(&stage);
+        // The list has shown what was run for it, and what was found then.
+        let told = Stage::new(name, Verdict::Failed, "this is what the start fails for");
+        self.watcher.ended(&told);
     }
 
     fn over(mut self) -> Probed {
@@ -260,14 +261,16 @@ impl<'a> Walk<'a> {
         report.run.ended = timestamp(self.started_ms, wall_s);
         report.run.wall_s = (wall_s * 1000.0).round() / 1000.0;
         report.outcome.healthy = failed.is_none() && self.cancelled.is_none();
-        if failed.is_some() {
+        // Of a start that works, no stage need be named.
+        if failed.is_some() || report.outcome.healthy {
             report.outcome.stage = failed;
         }
         let report = redacted(report);
         if let Ok(run) = report.run.id.parse() {
             let _ = self.state.write_report(&run, &report);
         }
-        Probed { report: ProbeReport { report, stages: self.stages }, entries, cancelled: self.cancelled }
+        let name = short_command(&self.parts.inner());
+        Probed { name, report: ProbeReport { report, stages: self.stages }, entries, cancelled: self.cancelled }
     }
 
     /// Nothing was run that a report could be about: it was cancelled before.

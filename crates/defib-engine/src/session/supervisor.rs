@@ -328,6 +328,8 @@ impl<'a> Session<'a> {
             if self.ending.is_none() && !self.exited {
                 self.check_limits(happenings);
                 self.check_start(happenings);
+            }
+            if self.ending.is_none() && !self.exited {
                 self.ask_patience(happenings);
             }
             if self.shim_is_lost() {
@@ -429,7 +431,7 @@ impl<'a> Session<'a> {
                 let quiet = self.patience.as_ref().map_or(0.0, |patience| patience.quiet_s(now));
                 Ending::Stalled { quiet_s: quiet }
             }
-            Some(sign) => Ending::StartSeen { sign: sign.to_owned() },
+            Some((sign_s, sign)) => Ending::StartSeen { sign: sign.clone(), sign_s: *sign_s },
         };
         self.end(ending, None);
     }
@@ -536,7 +538,10 @@ impl<'a> Session<'a> {
     }
 
     fn looked(&mut self, look: Look) {
-        self.write(Event::Look { look: look.clone() });
+        // A look that came too late saw nobody; written down it would hide those before it.
+        if !look.processes.is_empty() {
+            self.write(Event::Look { look: look.clone() });
+        }
         if let Some(patience) = &mut self.patience {
             if look.processes.is_empty() {
                 patience.look_lost();

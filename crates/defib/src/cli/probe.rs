@@ -85,7 +85,11 @@ impl Probe {
         let state = state()?;
         let signals = Signals::block(&SIGNALS).context("cannot receive signals")?;
         let list = (!self.quiet).then(present::Checklist::new);
-        let probed = probe(&plan, &state, &Desk::open(signals), &mut OnStderr { list })?;
+        let mut watcher = OnStderr { list };
+        let probed = probe(&plan, &state, &Desk::open(signals), &mut watcher)?;
+        if let Some(list) = &mut watcher.list {
+            say(&list.finish());
+        }
         self.tell(&probed)?;
         let code = match (probed.works(), probed.cancelled) {
             (true, _) => 0,
@@ -119,7 +123,7 @@ impl Probe {
         }
         let report = &probed.report.report;
         let sources = present::Sources::of(&probed.entries);
-        say(&present::of_probe(report, &sources));
+        say(&present::of_probe(&probed.name, report, &sources));
         Ok(())
     }
 }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use defib_core::stage::{Stage, Verdict};
-use defib_core::telling::{cut, size};
+use defib_core::telling::{base_name, cut, size};
 
 use super::report::pasteable;
 use super::style::{BAD, DIM, GOOD, WARN};
@@ -23,13 +23,16 @@ const WIDTH: usize = 100;
 pub(crate) struct Checklist {
     live: bool,
     width: usize,
+    /// Stages that were passed over for the same reason, told together.
+    skipped: Vec<String>,
+    reason: String,
 }
 
 impl Checklist {
     /// For standard error as it is.
     pub(crate) fn new() -> Self {
         let live = rustix::termios::isatty(rustix::stdio::stderr());
-        Self { live, width: super::width().filter(|_| live).unwrap_or(WIDTH) }
+        Self { live, width: super::width().filter(|_| live).unwrap_or(WIDTH), skipped: Vec::new(), reason: String::new() }
     }
 
     /// A stage begins, or a check within it.
@@ -44,10 +47,13 @@ impl Checklist {
 
     /// A stage has ended: its line, those of its checks, and what was run.
     pub(crate) fn ended(&mut self, stage: &Stage) -> String {
-        let mut text = String::new();
-        if self.live {
-            text.push_str("\r\x1b[2K");
+        let mut text = if self.reason == stage.says { String::new() } else { self.finish() };
+        if stage.verdict == Verdict::Skipped {
+            self.reason.clone_from(&stage.says);
+            self.skipped.push(stage.name.clone());
+            return text;
         }
+        self.clear(&mut text);
         self.line(&mut text, stage, "  ");
         for part in listed(&stage.parts) {
             self.line(&mut text, part, "    ");
@@ -60,6 +66,25 @@ impl Checklist {
         text
     }
 
+    /// What is left to say when the walk is over.
+    pub(crate) fn finish(&mut self) -> String {
+        let mut text = String::new();
+        self.clear(&mut text);
+        let (names, reason) = (std::mem::take(&mut self.skipped), std::mem::take(&mut self.reason));
+        if !names.is_empty() {
+            let line = self.folded(&format!("{}: {reason}", names.join(", ")), 4);
+            let _ = writeln!(text, "  {DIM}– {line}{DIM:#}");
+        }
+        text
+    }
+
+    /// Takes the stage in progress away again.
+    fn clear(&self, text: &mut String) {
+        if self.live {
+            text.push_str("\r\x1b[2K");
+        }
+    }
+
     fn line(&self, text: &mut String, stage: &Stage, indent: &str) {
         let (mark, style) = match stage.verdict {
             Verdict::Passed => ('✓', GOOD),
@@ -68,15 +93,11 @@ impl Checklist {
             Verdict::Warned => ('!', WARN),
         };
         let name = cut(&stage.name, 20 - indent.len());
-        let took = if stage.verdict == Verdict::Skipped { String::new() } else { took(stage.took_s) };
+        let took = took(stage.took_s);
         let memory = stage.memory_bytes.map(size).unwrap_or_default();
         let width = 18 - indent.len();
         let _ = write!(text, "{indent}{style}{mark}{style:#} {name:<width$}{DIM}{took:>7} {memory:>9}{DIM:#}  ");
-        let says = self.wrapped(&stage.says);
-        let _ = match stage.verdict {
-            Verdict::Skipped => writeln!(text, "{DIM}{says}{DIM:#}"),
-            _ => writeln!(text, "{says}"),
-        };
+        let _ = writeln!(text, "{}", self.folded(&stage.says, INDENT));
     }
 
     /// The command that was run for a stage: nothing is done behind a person's back.
@@ -92,11 +113,11 @@ impl Checklist {
     }
 
     /// What does not fit goes on below, in the same column.
-    fn wrapped(&self, says: &str) -> String {
-        let room = self.width.saturating_sub(INDENT + 1).max(30);
-        let lines = textwrap::wrap(says, textwrap::Options::new(room).word_splitter(textwrap::WordSplitter::NoHyphenation));
-        let lines: Vec<String> = lines.into_iter().take(4).map(std::borrow::Cow::into_owned).collect();
-        lines.join(&format!("\n{}", " ".repeat(INDENT)))
+    fn folded(&self, says: &str, indent: usize) -> String {
+        let room = self.width.saturating_sub(indent + 1).max(30);
+        let options = textwrap::Options::new(room).word_splitter(textwrap::WordSplitter::NoHyphenation);
+        let lines: Vec<_> = textwrap::wrap(says, options).into_iter().take(4).map(std::borrow::Cow::into_owned).collect();
+        lines.join(&format!("\n{}", " ".repeat(indent)))
     }
 }
 
@@ -104,6 +125,7 @@ impl Checklist {
 fn short(words: &[String]) -> String {
     let mut shown = Vec::new();
     let mut words = words.iter();
+    shown.extend(words.next().map(|program| base_name(program).to_owned()));
     while let Some(word) = words.next() {
         shown.push(word.clone());
         if word == "-c"
@@ -140,7 +162,7 @@ mod tests {
 
     #[test]
     fn lines_stand_in_columns() {
-        let mut list = Checklist { live: false, width: 80 };
+        let mut list = Checklist { live: false, width: 80, skipped: Vec::new(), reason: String::new() };
         let part = |name: &str, verdict, took_s| Stage { took_s, ..Stage::new(name, verdict, "") };
         let stage = Stage {
             took_s: 3.21,
@@ -155,5 +177,10 @@ mod tests {
         assert_eq!(lines[2].trim_end(), "    ✓ torch           3.0 s");
         assert_eq!(lines[3].trim_end(), "    ✖ trimesh         50 ms");
         assert_eq!(list.begins("gpu", None), "");
+        for name in ["gpu", "start"] {
+            assert_eq!(list.ended(&Stage::new(name, Verdict::Skipped, "not reached")), "");
+        }
+        let text = anstream::adapter::strip_str(&list.finish()).to_string();
+        assert_eq!(text, "  – gpu, start: not reached\n");
     }
 }

@@ -21,25 +21,31 @@ pub(crate) fn worth_showing(report: &Report) -> bool {
 
 /// The report as text with colours.
 pub(crate) fn report(report: &Report, sources: &Sources) -> String {
-    written(report, sources, Some(ENDED_BY_DEFIB))
+    written(report, sources, Of::Run)
 }
 
 /// The report of a probe: its own exit status is not the program's.
-pub(crate) fn of_probe(report: &Report, sources: &Sources) -> String {
+pub(crate) fn of_probe(name: &str, report: &Report, sources: &Sources) -> String {
     let mut report = report.clone();
+    // The wrapper before the program is not what it is about.
+    report.run.command = vec![name.to_owned()];
     // What `run` calls its limits has other names here.
     for text in report.evidence.iter_mut().map(|evidence| &mut evidence.says) {
         *text = text.replace("--first-output", "--start-within").replace("--timeout", "--deadline");
     }
-    written(&report, sources, None)
+    written(&report, sources, Of::Probe)
 }
 
-/// Exit status of `run` where defib ended the program.
-const ENDED_BY_DEFIB: u8 = 124;
+/// What a report is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Run,
+    Probe,
+}
 
-fn written(report: &Report, sources: &Sources, ended_by_defib: Option<u8>) -> String {
+fn written(report: &Report, sources: &Sources, of: Of) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "\n{}", headline(report, ended_by_defib));
+    let _ = writeln!(text, "\n{}", headline(report, of));
     if own_ctrl_c(report) {
         footer(&mut text, report);
         return text;
@@ -85,7 +91,7 @@ fn wrapped(text: &str, indent: usize) -> String {
 }
 
 /// One sentence, with the outcome and time behind it.
-fn headline(report: &Report, ended_by_defib: Option<u8>) -> String {
+fn headline(report: &Report, of: Of) -> String {
     let (mark, style) = match (report.outcome.healthy, report.outcome.kind) {
         (true, OutcomeKind::Running | OutcomeKind::Idle) => ("▶", NOTE),
         (true, _) => ("✔", GOOD),
@@ -95,10 +101,11 @@ fn headline(report: &Report, ended_by_defib: Option<u8>) -> String {
     let name = short_command(&report.run.command);
     let sentence = match report.causes.first() {
         Some(cause) => cause.explanation.clone(),
+        None if of == Of::Probe && report.outcome.healthy => format!("{name} starts and works"),
         None => plain_sentence(report, &name),
     };
     let sentence = wrapped(&sentence, 2);
-    format!("{style}{mark} {sentence}{style:#}\n  {DIM}{}{DIM:#}", ending(report, &name, ended_by_defib))
+    format!("{style}{mark} {sentence}{style:#}\n  {DIM}{}{DIM:#}", ending(report, &name, of))
 }
 
 fn plain_sentence(report: &Report, name: &str) -> String {
@@ -111,13 +118,13 @@ fn plain_sentence(report: &Report, name: &str) -> String {
 }
 
 /// `track.py · stalled · exit 124 · 9.2 s`
-fn ending(report: &Report, name: &str, ended_by_defib: Option<u8>) -> String {
+fn ending(report: &Report, name: &str, of: Of) -> String {
     let mut parts = vec![name.to_owned(), report.outcome.kind.name().to_owned()];
     if matches!(report.outcome.kind, OutcomeKind::Stalled | OutcomeKind::TimedOut | OutcomeKind::OverMemory)
         && report.run.ended.is_some()
     {
         // The signal was defib's own; what a script sees is this.
-        parts.extend(ended_by_defib.map(|status| format!("exit {status}")));
+        parts.extend((of == Of::Run).then(|| "exit 124".to_owned()));
     } else {
         parts.extend(report.outcome.exit_code.map(|code| format!("exit {code}")));
         parts.extend(report.outcome.signal.map(signal_name));
