@@ -70,7 +70,10 @@ impl Parts {
     /// The interpreter leaves the script's folder out of its path (`-I`, `-P`).
     pub(super) fn safe_path(&self) -> bool {
         self.options.iter().any(|option| {
-            !option.starts_with("--") && !option.starts_with("-W") && !option.starts_with("-X") && option.contains(['I', 'P'])
+            !option.starts_with("--")
+                && !option.starts_with("-W")
+                && !option.starts_with("-X")
+                && option.contains(['I', 'P'])
         })
     }
 }
@@ -106,7 +109,22 @@ const WRAPPERS: &[(&str, usize, &[&str])] = &[
 ];
 
 /// Options of runners that take a word.
-const RUNNER_OPTIONS: &[&str] = &["--with", "--extra", "--group", "--python", "-p", "--project", "--directory", "-n", "--name", "-e", "--environment", "--env-file", "--index-url", "--package"];
+const RUNNER_OPTIONS: &[&str] = &[
+    "--with",
+    "--extra",
+    "--group",
+    "--python",
+    "-p",
+    "--project",
+    "--directory",
+    "-n",
+    "--name",
+    "-e",
+    "--environment",
+    "--env-file",
+    "--index-url",
+    "--package",
+];
 
 /// Takes a command apart.
 pub(super) fn parts(command: &[String]) -> Parts {
@@ -118,7 +136,14 @@ pub(super) fn parts(command: &[String]) -> Parts {
     let by_runner = wrapper.first().is_some_and(|word| RUNNERS.iter().any(|row| row.0 == base_name(word)));
     if by_runner && program.ends_with(".py") {
         let target = Target::Script(program);
-        return Parts { kind: Kind::Python, wrapper, program: "python".to_owned(), options: Vec::new(), target, arguments: rest.to_vec() };
+        return Parts {
+            kind: Kind::Python,
+            wrapper,
+            program: "python".to_owned(),
+            options: Vec::new(),
+            target,
+            arguments: rest.to_vec(),
+        };
     }
     let name = base_name(&program);
     if name.starts_with("python") || name.starts_with("pypy") {

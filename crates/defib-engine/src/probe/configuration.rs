@@ -14,7 +14,9 @@ use crate::session::SessionError;
 enum Way {
     Hydra,
     /// With its arguments before `--help`, or without.
-    Help { with_arguments: bool },
+    Help {
+        with_arguments: bool,
+    },
     None,
 }
 
@@ -58,13 +60,19 @@ fn appended(walk: &Walk<'_>, words: &[&str]) -> Vec<String> {
 
 fn way(walk: &Walk<'_>) -> Way {
     let any = |wanted: fn(&super::source::Reading) -> bool| walk.sources.iter().any(|(_, reading)| wanted(reading));
-    let asked = walk.parts.arguments.iter().any(|word| ["--help", "-h", "--cfg", "-c", "--version", "--"].contains(&word.as_str()));
+    let asked = walk
+        .parts
+        .arguments
+        .iter()
+        .any(|word| ["--help", "-h", "--cfg", "-c", "--version", "--"].contains(&word.as_str()));
     if any(|reading| reading.hydra) && !asked {
         return Way::Hydra;
     }
     // Only the program itself: a module of its own may build a parser for another purpose.
     let Some((_, main)) = walk.sources.first() else { return Way::None };
-    let parser = main.argparse || main.click || any(|reading| reading.argparse) && main.imports.iter().any(|import| import.module.contains("arg"));
+    let parser = main.argparse
+        || main.click
+        || any(|reading| reading.argparse) && main.imports.iter().any(|import| import.module.contains("arg"));
     match parser && !asked {
         true => Way::Help { with_arguments: !any(|reading| reading.passes_on) },
         false => Way::None,

@@ -37,7 +37,8 @@ pub(super) fn ask(walk: &mut Walk<'_>) -> Result<Stage, SessionError> {
 
 /// The cards as the driver's own tool lists them.
 fn cards(walk: &mut Walk<'_>) -> Result<(Ran, Option<String>), SessionError> {
-    let words = ["nvidia-smi", "--query-gpu=name,driver_version,memory.free,memory.total", "--format=csv,noheader,nounits"];
+    let words =
+        ["nvidia-smi", "--query-gpu=name,driver_version,memory.free,memory.total", "--format=csv,noheader,nounits"];
     let ran = walk.run(words.map(str::to_owned).to_vec(), walk.plan.deadline)?;
     let listed = listed(&ran.stdout()).filter(|_| ran.passed());
     Ok((ran, listed))
@@ -100,7 +101,10 @@ fn asked(walk: &Walk<'_>) -> Option<(PathBuf, u32)> {
 /// Asks torch for a CUDA device in the name of the line that does, for its own sentence.
 fn refused(walk: &mut Walk<'_>, file: &std::path::Path, line: u32) -> Result<Stage, SessionError> {
     let file = file.to_string_lossy().replace('\\', "\\\\").replace('\'', "\\'");
-    let code = format!("exec(compile('\\n'*{} + 'import torch; torch.zeros(1, device=\"cuda\")', '{file}', 'exec'))", line - 1);
+    let code = format!(
+        "exec(compile('\\n'*{} + 'import torch; torch.zeros(1, device=\"cuda\")', '{file}', 'exec'))",
+        line - 1
+    );
     let command = walk.helper(&[], &code, &[]);
     let ran = walk.run(command, walk.plan.deadline)?;
     if ran.passed() {

@@ -45,7 +45,9 @@ impl Group {
 /// Groups imports by package, in the order of their first appearance.
 pub(super) fn group(sources: &[(PathBuf, Reading)], paths: &Paths) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
-    for (file, import) in sources.iter().flat_map(|(file, reading)| reading.imports.iter().map(move |import| (file, import))) {
+    for (file, import) in
+        sources.iter().flat_map(|(file, reading)| reading.imports.iter().map(move |import| (file, import)))
+    {
         let found = paths.find(import, file);
         if matches!(found, Found::Own(_)) || PRANKS.contains(&import.package()) {
             continue;
@@ -58,7 +60,9 @@ pub(super) fn group(sources: &[(PathBuf, Reading)], paths: &Paths) -> Vec<Group>
                 group.need = import.need;
                 group.statements = vec![entry];
             }
-            Some(group) if import.need == group.need && !group.statements.contains(&entry) => group.statements.push(entry),
+            Some(group) if import.need == group.need && !group.statements.contains(&entry) => {
+                group.statements.push(entry)
+            }
             Some(_) => {}
             None => groups.push(Group { name: name.to_owned(), statements: vec![entry], need: import.need }),
         }
@@ -150,11 +154,14 @@ impl Trial {
     }
 
     fn count(&self) -> String {
-        let packages = self.parts.iter().filter(|part| part.name != STANDARD && part.verdict == Verdict::Passed).count();
+        let packages =
+            self.parts.iter().filter(|part| part.name != STANDARD && part.verdict == Verdict::Passed).count();
         match (packages, self.parts.first()) {
             (0, _) => "nothing but the standard library".to_owned(),
             (1, Some(slowest)) => format!("1 package, {}", seconds(slowest.took_s)),
-            (count, Some(slowest)) => format!("{count} packages; slowest {}, {}", slowest.name, seconds(slowest.took_s)),
+            (count, Some(slowest)) => {
+                format!("{count} packages; slowest {}, {}", slowest.name, seconds(slowest.took_s))
+            }
             (count, None) => format!("{count} packages"),
         }
     }

@@ -51,7 +51,8 @@ fn time(line: &str) -> Option<ImportTime> {
 /// Seconds that importing this package and its parts took, and the part that took
 /// longest by itself.
 pub(super) fn of_package(times: &[ImportTime], package: &str) -> Option<(f64, String)> {
-    let inside = |module: &str| module == package || module.strip_prefix(package).is_some_and(|rest| rest.starts_with('.'));
+    let inside =
+        |module: &str| module == package || module.strip_prefix(package).is_some_and(|rest| rest.starts_with('.'));
     let from = times.iter().position(|time| inside(&time.module))?;
     let own = times.iter().filter(|time| time.depth == 0 && inside(&time.module));
     #[expect(clippy::cast_precision_loss, reason = "microseconds of an import")]

@@ -99,11 +99,6 @@ impl Probed {
 ///
 /// # Errors
 /// Where a run cannot be supervised at all.
-pub fn probe(
-    plan: &ProbePlan,
-    state: &State,
-    desk: &Desk,
-    watcher: &mut dyn Watcher,
-) -> Result<Probed, SessionError> {
+pub fn probe(plan: &ProbePlan, state: &State, desk: &Desk, watcher: &mut dyn Watcher) -> Result<Probed, SessionError> {
     walk::Walk::new(plan, state, desk, watcher).through()
 }

@@ -15,14 +15,70 @@ pub(super) struct Named {
 
 /// Endings of files that programs of this kind read.
 const ENDINGS: &[&str] = &[
-    "yaml", "yml", "json", "jsonl", "toml", "ini", "cfg", "txt", "csv", "tsv", "parquet", "xml", "py", "sh", "pt", "pth",
-    "ckpt", "safetensors", "onnx", "bin", "gguf", "ggml", "npz", "npy", "pkl", "h5", "hdf5", "tflite", "engine", "pb",
-    "mlmodel", "mp4", "avi", "mov", "mkv", "webm", "wav", "mp3", "flac", "png", "jpg", "jpeg", "webp", "bmp", "tif",
-    "tiff", "gif", "pdf", "obj", "ply", "glb", "zip", "tar", "gz", "db", "sqlite", "model", "vocab", "pem",
+    "yaml",
+    "yml",
+    "json",
+    "jsonl",
+    "toml",
+    "ini",
+    "cfg",
+    "txt",
+    "csv",
+    "tsv",
+    "parquet",
+    "xml",
+    "py",
+    "sh",
+    "pt",
+    "pth",
+    "ckpt",
+    "safetensors",
+    "onnx",
+    "bin",
+    "gguf",
+    "ggml",
+    "npz",
+    "npy",
+    "pkl",
+    "h5",
+    "hdf5",
+    "tflite",
+    "engine",
+    "pb",
+    "mlmodel",
+    "mp4",
+    "avi",
+    "mov",
+    "mkv",
+    "webm",
+    "wav",
+    "mp3",
+    "flac",
+    "png",
+    "jpg",
+    "jpeg",
+    "webp",
+    "bmp",
+    "tif",
+    "tiff",
+    "gif",
+    "pdf",
+    "obj",
+    "ply",
+    "glb",
+    "zip",
+    "tar",
+    "gz",
+    "db",
+    "sqlite",
+    "model",
+    "vocab",
+    "pem",
 ];
 
 /// Parts of an option's name that say the program writes there.
-const WRITTEN: &[&str] = &["out", "save", "dest", "log", "result", "export", "dump", "cache", "tmp", "temp", "record", "pid", "report"];
+const WRITTEN: &[&str] =
+    &["out", "save", "dest", "log", "result", "export", "dump", "cache", "tmp", "temp", "record", "pid", "report"];
 
 /// Files and folders named by a program's arguments.
 pub(super) fn named(arguments: &[String]) -> Vec<Named> {
@@ -55,13 +111,17 @@ fn is_name(text: &str) -> bool {
 
 fn is_no_path(value: &str) -> bool {
     let number = value.parse::<f64>().is_ok();
-    let too_odd = value.contains(['\n', '\0', '{', '}', '[', ']', '*', '?', '$', '(', ',', ';', '|']) || value.len() > 4000;
+    let too_odd =
+        value.contains(['\n', '\0', '{', '}', '[', ']', '*', '?', '$', '(', ',', ';', '|']) || value.len() > 4000;
     value.is_empty() || number || too_odd || value.contains("://") || value.starts_with(['-', '~'])
 }
 
 fn looks_like_path(value: &str) -> bool {
     let from_root = value.starts_with('/') || value.starts_with("./") || value.starts_with("../");
-    let ending = base_name(value).rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, ending)| ending.to_ascii_lowercase());
+    let ending = base_name(value)
+        .rsplit_once('.')
+        .filter(|(stem, _)| !stem.is_empty())
+        .map(|(_, ending)| ending.to_ascii_lowercase());
     from_root || ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 

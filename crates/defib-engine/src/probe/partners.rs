@@ -15,15 +15,26 @@ use crate::session::SessionError;
 /// Most packages that are named in one line.
 const NAMED: usize = 6;
 /// Packages whose versions matter most, named first.
-const WEIGHTY: [&str; 10] =
-    ["torch", "torchvision", "torchaudio", "numpy", "tensorflow", "jax", "onnxruntime", "onnxruntime-gpu", "transformers", "diffusers"];
+const WEIGHTY: [&str; 10] = [
+    "torch",
+    "torchvision",
+    "torchaudio",
+    "numpy",
+    "tensorflow",
+    "jax",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "transformers",
+    "diffusers",
+];
 
 /// Compares what is installed with what is required.
 pub(super) fn compare(walk: &mut Walk<'_>) -> Result<Stage, SessionError> {
     if !walk.is_python() {
         return Ok(walk.not_python());
     }
-    let names: Vec<String> = walk.groups.iter().filter(|group| !group.is_standard()).map(|group| group.name.clone()).collect();
+    let names: Vec<String> =
+        walk.groups.iter().filter(|group| !group.is_standard()).map(|group| group.name.clone()).collect();
     if names.is_empty() {
         return Ok(Stage::new("", Verdict::Passed, "it uses no packages"));
     }
@@ -71,7 +82,10 @@ fn unfit(packages: &[Package], installed: &Value) -> Vec<String> {
         for (name, bounds) in package.requires.iter().filter_map(|line| requirement(line)) {
             let Some(version) = installed[&name].as_str() else { continue };
             if satisfies(version, &bounds) == Some(false) {
-                unfit.push(format!("{} {} wants {name}{bounds}, and {version} is installed", package.name, package.version));
+                unfit.push(format!(
+                    "{} {} wants {name}{bounds}, and {version} is installed",
+                    package.name, package.version
+                ));
             }
         }
     }
@@ -91,7 +105,10 @@ mod tests {
         };
         let packages = [package("torchvision", "0.15.2", &["numpy", "torch (==2.0.1)", "scipy ; extra == 'scipy'"])];
         let installed = serde_json::json!({"torch": "2.3.0+cu121", "numpy": "1.26.4"});
-        assert_eq!(unfit(&packages, &installed), ["torchvision 0.15.2 wants torch==2.0.1, and 2.3.0+cu121 is installed"]);
+        assert_eq!(
+            unfit(&packages, &installed),
+            ["torchvision 0.15.2 wants torch==2.0.1, and 2.3.0+cu121 is installed"]
+        );
         let torch = [package("numpy", "1.26.4", &[]), package("torch", "2.5.1", &[])];
         assert_eq!(versions(&torch, Some("12.4")), "torch 2.5.1 (CUDA 12.4), numpy 1.26.4");
     }

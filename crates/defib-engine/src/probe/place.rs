@@ -83,9 +83,8 @@ fn python(walk: &mut Walk<'_>) -> Result<Stage, SessionError> {
 
 /// The file that `execvp(3)` would take.
 fn which(program: &str, cwd: &Path) -> Option<PathBuf> {
-    let executable = |path: &PathBuf| {
-        path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-    };
+    let executable =
+        |path: &PathBuf| path.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
     if program.contains('/') {
         return Some(cwd.join(program)).filter(executable);
     }

@@ -69,7 +69,8 @@ impl Ran {
 
     /// Seconds from its start to its end.
     pub(super) fn took_s(&self) -> f64 {
-        let at = |wanted: fn(&Event) -> bool| self.entries.iter().find(|entry| wanted(&entry.event)).map(|entry| entry.at_s);
+        let at =
+            |wanted: fn(&Event) -> bool| self.entries.iter().find(|entry| wanted(&entry.event)).map(|entry| entry.at_s);
         let began = at(|event| matches!(event, Event::Started { .. })).unwrap_or(0.0);
         at(|event| matches!(event, Event::Exited { .. })).map_or(0.0, |ended| (ended - began).max(0.0))
     }

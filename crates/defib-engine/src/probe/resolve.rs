@@ -41,7 +41,8 @@ impl Paths {
         if self.builtin.iter().any(|name| name == package) {
             return Found::Standard;
         }
-        let Some((folder, entry)) = self.folders.iter().find_map(|folder| Some((folder, entry(folder, package)?))) else {
+        let Some((folder, entry)) = self.folders.iter().find_map(|folder| Some((folder, entry(folder, package)?)))
+        else {
             return if self.standard.iter().any(|name| name == package) { Found::Standard } else { Found::Nowhere };
         };
         let shown = entry.to_string_lossy();
@@ -128,12 +129,22 @@ mod tests {
         let scratch = std::env::temp_dir().join(format!("defib-resolve-{}", std::process::id()));
         let site = scratch.join("lib/python3.11/site-packages");
         let own = scratch.join("app");
-        for file in ["app/track.py", "app/pkg/__init__.py", "app/pkg/deep.py", "lib/python3.11/site-packages/numpy/__init__.py", "lib/python3.11/json.py"] {
+        for file in [
+            "app/track.py",
+            "app/pkg/__init__.py",
+            "app/pkg/deep.py",
+            "lib/python3.11/site-packages/numpy/__init__.py",
+            "lib/python3.11/json.py",
+        ] {
             let file = scratch.join(file);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, "").unwrap();
         }
-        let path = Paths { folders: vec![own.clone(), scratch.join("lib/python3.11"), site], builtin: vec!["sys".into()], standard: vec!["json".into()] };
+        let path = Paths {
+            folders: vec![own.clone(), scratch.join("lib/python3.11"), site],
+            builtin: vec!["sys".into()],
+            standard: vec!["json".into()],
+        };
         let script = own.join("main.py");
         assert_eq!(path.find(&import("import sys"), &script), Found::Standard);
         assert_eq!(path.find(&import("import json"), &script), Found::Standard);
@@ -143,7 +154,10 @@ mod tests {
         let deep = vec![own.join("pkg/__init__.py"), own.join("pkg/deep.py")];
         assert_eq!(path.find(&import("from pkg import deep"), &script), Found::Own(deep.clone()));
         assert_eq!(path.find(&import("import pkg.deep"), &script), Found::Own(deep));
-        assert_eq!(path.find(&import("from .deep import x"), &own.join("pkg/other.py")), Found::Own(vec![own.join("pkg/deep.py")]));
+        assert_eq!(
+            path.find(&import("from .deep import x"), &own.join("pkg/other.py")),
+            Found::Own(vec![own.join("pkg/deep.py")])
+        );
         assert_eq!(module_file(&path, "pkg.deep"), Some(own.join("pkg/deep.py")));
         std::fs::remove_dir_all(scratch).unwrap();
     }

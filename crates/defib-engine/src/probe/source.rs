@@ -265,7 +265,8 @@ impl<'a> Visitor<'a> for Kinds<'_, '_> {
         if let Stmt::FunctionDef(function) = statement {
             for decorator in &function.decorator_list {
                 let name = dotted(&decorator.expression);
-                self.reading.hydra |= name == "hydra.main" || name == "main" && imports_from(self.reading, "hydra", "main");
+                self.reading.hydra |=
+                    name == "hydra.main" || name == "main" && imports_from(self.reading, "hydra", "main");
                 self.reading.click |= name.starts_with("click.") || name.ends_with(".command");
             }
         }
@@ -400,7 +401,10 @@ if __name__ == '__main__':
         let deep = format!("import os\nx = {}1{}\n", "(".repeat(20_000), ")".repeat(20_000));
         let _ = read(&deep, true);
         let _ = read(&format!("import os\n{}x\n", "-".repeat(50_000)), true);
-        assert_eq!(imports("import a\r\nimport b\rimport c\n").iter().map(|import| import.1).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(
+            imports("import a\r\nimport b\rimport c\n").iter().map(|import| import.1).collect::<Vec<_>>(),
+            [1, 2, 3]
+        );
     }
 
     proptest! {

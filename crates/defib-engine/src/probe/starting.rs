@@ -55,9 +55,8 @@ fn began_s(ran: &Ran) -> Option<f64> {
 
 fn first_output_s(ran: &Ran) -> Option<f64> {
     let began_s = began_s(ran)?;
-    let first = |event: &Event| {
-        matches!(event, Event::Output { bytes, .. } | Event::StreamEnded { bytes, .. } if *bytes > 0)
-    };
+    let first =
+        |event: &Event| matches!(event, Event::Output { bytes, .. } | Event::StreamEnded { bytes, .. } if *bytes > 0);
     let entry = ran.entries.iter().find(|entry| first(&entry.event))?;
     Some((entry.at_s - began_s).max(0.0))
 }

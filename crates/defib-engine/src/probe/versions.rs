@@ -66,7 +66,10 @@ fn numbers(version: &str) -> Option<Vec<u64>> {
 fn compare(one: &[u64], other: &[u64]) -> std::cmp::Ordering {
     let longest = one.len().max(other.len());
     let at = |numbers: &[u64], index: usize| numbers.get(index).copied().unwrap_or(0);
-    (0..longest).map(|index| at(one, index).cmp(&at(other, index))).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    (0..longest)
+        .map(|index| at(one, index).cmp(&at(other, index)))
+        .find(|order| order.is_ne())
+        .unwrap_or(std::cmp::Ordering::Equal)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::imports::Group;
 use super::python::Python;
 use super::ran::{GRACE, KEEP, Ran};
 use super::source::Reading;
-use super::{Probed, ProbePlan, Watcher, configuration, gpu, imports, partners, place, reading, starting};
+use super::{ProbePlan, Probed, Watcher, configuration, gpu, imports, partners, place, reading, starting};
 use crate::session::{Audience, Desk, Limits, OnStall, Plan, SessionError, StartGoal, supervise_from};
 
 /// What a stage does.

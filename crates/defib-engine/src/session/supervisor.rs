@@ -15,11 +15,11 @@ use defib_process::{Clock, Journal, RawMode, Shim, ShimSpec, StartError, Termina
 use defib_store::{State, StateError};
 use rustix::termios::isatty;
 
+use super::desk::Desk;
 use super::feeds::{self, Happening};
 use super::keyboard;
 use super::patience::{Advice, Patience, Settings};
 use super::plan::{OnStall, Plan};
-use super::desk::Desk;
 use super::progress::ProgressReader;
 use super::start::{Seen, StartWatch};
 use crate::archive;

@@ -32,7 +32,12 @@ impl Checklist {
     /// For standard error as it is.
     pub(crate) fn new() -> Self {
         let live = rustix::termios::isatty(rustix::stdio::stderr());
-        Self { live, width: super::width().filter(|_| live).unwrap_or(WIDTH), skipped: Vec::new(), reason: String::new() }
+        Self {
+            live,
+            width: super::width().filter(|_| live).unwrap_or(WIDTH),
+            skipped: Vec::new(),
+            reason: String::new(),
+        }
     }
 
     /// A stage begins, or a check within it.
@@ -116,7 +121,8 @@ impl Checklist {
     fn folded(&self, says: &str, indent: usize) -> String {
         let room = self.width.saturating_sub(indent + 1).max(30);
         let options = textwrap::Options::new(room).word_splitter(textwrap::WordSplitter::NoHyphenation);
-        let lines: Vec<_> = textwrap::wrap(says, options).into_iter().take(4).map(std::borrow::Cow::into_owned).collect();
+        let lines: Vec<_> =
+            textwrap::wrap(says, options).into_iter().take(4).map(std::borrow::Cow::into_owned).collect();
         lines.join(&format!("\n{}", " ".repeat(indent)))
     }
 }
@@ -168,7 +174,11 @@ mod tests {
             took_s: 3.21,
             memory_bytes: Some(210 << 20),
             parts: vec![part("torch", Verdict::Passed, 3.0), part("trimesh", Verdict::Failed, 0.05)],
-            ..Stage::new("imports", Verdict::Failed, "the module trimesh is not installed for python3, the interpreter that ran")
+            ..Stage::new(
+                "imports",
+                Verdict::Failed,
+                "the module trimesh is not installed for python3, the interpreter that ran",
+            )
         };
         let text = anstream::adapter::strip_str(&list.ended(&stage)).to_string();
         let lines: Vec<&str> = text.lines().collect();
