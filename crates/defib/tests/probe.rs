@@ -246,6 +246,22 @@ fn a_deadlock_at_the_start_is_explained() {
 }
 
 #[test]
+fn a_program_that_waits_for_an_answer_has_not_started() {
+    let scene =
+        Scene::new(&[("app.py", "print('model zoo')\nif input('Accept? ') != 'y':\n    raise SystemExit(1)\n")]);
+    let mut command = scene.command(&["--json", "--settle", "4s"], &["python3", "app.py"]);
+    let said = scene.state.path().join("said");
+    let stdout = fs::File::create(&said).unwrap();
+    // Standard input stays open, and nobody types.
+    let mut probe = Held(command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::null()).spawn().unwrap());
+    let status = wait_for(support::DEADLINE, || probe.0.try_wait().unwrap()).expect("the walk ends");
+    assert_eq!(status.code(), Some(1));
+    let said = fs::read_to_string(said).unwrap();
+    let report: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(fails(&report), ("start", "terminal-wait", "app.py:2".to_owned()), "{report:#}");
+}
+
+#[test]
 fn a_server_has_started_when_it_listens() {
     let text = "import http.server\nserver = http.server.HTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\nserver.serve_forever()\n";
     let scene = Scene::new(&[("app.py", text)]);

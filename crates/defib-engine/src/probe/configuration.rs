@@ -60,14 +60,12 @@ fn appended(walk: &Walk<'_>, words: &[&str]) -> Vec<String> {
 
 fn way(walk: &Walk<'_>) -> Way {
     let any = |wanted: fn(&super::source::Reading) -> bool| walk.sources.iter().any(|(_, reading)| wanted(reading));
-    let asked = walk
-        .parts
-        .arguments
-        .iter()
-        .any(|word| ["--help", "-h", "--cfg", "-c", "--version", "--"].contains(&word.as_str()));
-    if any(|reading| reading.hydra) && !asked {
-        return Way::Hydra;
+    let asks = |words: &[&str]| walk.parts.arguments.iter().any(|word| words.contains(&word.as_str()));
+    // Where the user asks for the same, the start itself shows it.
+    if any(|reading| reading.hydra) {
+        return if asks(&["--help", "-h", "--cfg", "-c", "--multirun", "-m"]) { Way::None } else { Way::Hydra };
     }
+    let asked = asks(&["--help", "-h", "--version", "--"]);
     // Only the program itself: a module of its own may build a parser for another purpose.
     let Some((_, main)) = walk.sources.first() else { return Way::None };
     let parser = main.argparse

@@ -407,8 +407,12 @@ impl<'a> Session<'a> {
 
     /// A sign that it starts, where that is asked.
     fn seen(&mut self, at_s: f64, what: Seen) {
-        if let Some(start) = &mut self.start {
-            start.seen(at_s, what);
+        let Some(start) = &mut self.start else { return };
+        let first = start.sign().is_none();
+        start.seen(at_s, what);
+        // What stands after its first word is told from what works by what it waits for.
+        if let (true, Some(patience)) = (first, &mut self.patience) {
+            patience.look_before(start.due_s());
         }
     }
 

@@ -14,7 +14,7 @@ use super::style::{BAD, DIM, GOOD, WARN};
 /// Checks within a stage that are listed: the slowest, and all that went wrong.
 const SLOWEST: usize = 4;
 /// Columns before what a stage says.
-const INDENT: usize = 38;
+const INDENT: usize = 39;
 /// Columns where there is no terminal to measure.
 const WIDTH: usize = 100;
 
@@ -101,8 +101,9 @@ impl Checklist {
         let took = took(stage.took_s);
         let memory = stage.memory_bytes.map(size).unwrap_or_default();
         let width = 18 - indent.len();
-        let _ = write!(text, "{indent}{style}{mark}{style:#} {name:<width$}{DIM}{took:>7} {memory:>9}{DIM:#}  ");
-        let _ = writeln!(text, "{}", self.folded(&stage.says, INDENT));
+        let says = self.folded(&stage.says, INDENT);
+        let line = format!("{indent}{style}{mark}{style:#} {name:<width$}{DIM}{took:>7} {memory:>9}{DIM:#}  {says}");
+        let _ = writeln!(text, "{}", line.trim_end());
     }
 
     /// The command that was run for a stage: nothing is done behind a person's back.
@@ -151,9 +152,11 @@ fn listed(parts: &[Stage]) -> impl Iterator<Item = &Stage> {
     parts.iter().enumerate().filter(worth).map(|(_, part)| part)
 }
 
-/// `12 ms`, `3.4 s`, `62 s`.
+/// `12 ms`, `3.4 s`, `62 s`; nothing for what took no time.
 fn took(seconds: f64) -> String {
-    if seconds < 0.0995 {
+    if seconds < 0.0005 {
+        String::new()
+    } else if seconds < 0.0995 {
         format!("{:.0} ms", seconds * 1000.0)
     } else if seconds < 9.95 {
         format!("{seconds:.1} s")
