@@ -21,8 +21,8 @@ impl Scene {
         let scene = Self { state: tempfile::tempdir().expect("state"), folder: tempfile::tempdir().expect("folder") };
         for (name, content) in files {
             let file = scene.folder.path().join(name);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, content).unwrap();
+            fs::create_dir_all(file.parent().expect("a folder")).expect("folders");
+            fs::write(file, content).expect("a file");
         }
         scene
     }
