@@ -312,7 +312,7 @@ fn a_source_that_cannot_be_compiled_is_not_started() {
 #[test]
 fn modules_of_a_package_are_read_through_their_dots() {
     let scene = Scene::new(&[
-        ("pkg/__init__.py", ""),
+        ("pkg/__init__.py", "import json\n"),
         ("pkg/app.py", "from . import part\nprint('x', flush=True)\n"),
         ("pkg/part.py", "import os\nimport no_such_package\n"),
     ]);

@@ -111,7 +111,7 @@ impl Trial {
         let command = walk.helper(&["-X", "importtime"], &code, &[]);
         let left = walk.plan.deadline;
         let ran = walk.run(command, left)?;
-        self.cancelled |= ran.cancelled();
+        self.cancelled |= ran.cancelled().is_some();
         let mut part = if ran.passed() {
             passed(&ran, group)
         } else if group.need == Need::Optional {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use defib_core::account;
-use defib_core::event::{Entry, Event, Stream};
+use defib_core::event::{Ending, Entry, Event, Stream};
 use defib_core::log::Log;
 use defib_core::report::{OutcomeKind, Report};
 use defib_core::run::RunId;
@@ -57,9 +57,14 @@ impl Ran {
         self.kind == OutcomeKind::Completed
     }
 
-    /// A person ended it.
-    pub(super) fn cancelled(&self) -> bool {
-        self.kind == OutcomeKind::Cancelled
+    /// A person ended it: by which signal.
+    pub(super) fn cancelled(&self) -> Option<i32> {
+        const SIGINT: i32 = 2;
+        let by = self.entries.iter().find_map(|entry| match &entry.event {
+            Event::Ending(Ending::Cancelled { signal, .. }) => Some(*signal),
+            _ => None,
+        });
+        (self.kind == OutcomeKind::Cancelled).then(|| by.unwrap_or(SIGINT))
     }
 
     /// Its exit code, if it had one.

@@ -27,7 +27,12 @@ pub(super) fn read_sources(walk: &mut Walk<'_>) -> Result<Stage, SessionError> {
     let mut gathering = Gathering::default();
     match (&walk.parts.target, &walk.script) {
         (Target::Code(code), _) => gathering.enter(PathBuf::from("<string>"), read(code, true), &paths),
-        (_, Some(script)) => gathering.gather(script, &paths),
+        (target, Some(script)) => {
+            gathering.gather(script, &paths);
+            if matches!(target, Target::Module(_)) {
+                gathering.packages_above(script, &paths);
+            }
+        }
         _ => return Ok(Stage::new("", Verdict::Skipped, "there is no source to read")),
     }
     gathering.follow(&paths);
@@ -101,6 +106,14 @@ impl Gathering {
             }
         }
         self.sources.push((file, reading));
+    }
+
+    /// `-m a.b.c` executes `a` and `a.b` before it.
+    fn packages_above(&mut self, script: &Path, paths: &Paths) {
+        let packages = script.ancestors().skip(1).map(|folder| folder.join("__init__.py"));
+        for package in packages.take_while(|package| package.is_file()) {
+            self.gather(&package, paths);
+        }
     }
 
     /// Reads the user's own modules, and those that they import.

@@ -199,9 +199,7 @@ impl<'a> Walk<'a> {
         let began_s = self.began.elapsed().as_secs_f64();
         let finished = supervise_from(self.desk, plan, self.state, &mut Silent)?;
         let ran = Ran::new(plan.command.clone(), began_s, finished);
-        if ran.cancelled() {
-            self.cancelled.get_or_insert(2);
-        }
+        self.cancelled = self.cancelled.or(ran.cancelled());
         Ok(ran)
     }
 
@@ -307,9 +305,10 @@ pub(super) fn stage_of(ran: &Ran, verdict: Verdict, says: impl Into<String>) -> 
     }
 }
 
-/// Takes secrets out, and keeps what is said to a readable length.
+/// Takes secrets out, and keeps what is said to a readable length and precision.
 fn clean(stage: &mut Stage) {
     stage.says = redact(&cut(&stage.says, 400)).into_owned();
     stage.ran = stage.ran.take().map(|words| redact_words(&words));
+    stage.took_s = (stage.took_s * 1e4).round() / 1e4;
     stage.parts.iter_mut().for_each(clean);
 }
