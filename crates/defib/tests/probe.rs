@@ -57,6 +57,11 @@ fn stage<'r>(report: &'r Value, name: &str) -> &'r Value {
     stages.iter().find(|stage| stage["name"] == name).expect("the stage")
 }
 
+fn executable(file: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).expect("permissions");
+}
+
 /// Quick limits: a sign within a minute even on a loaded machine, and no long wait after it.
 const QUICK: &[&str] = &["--settle", "300ms"];
 const ALL: [&str; 10] =
@@ -299,6 +304,51 @@ fn a_device_that_is_asked_for_and_not_there_is_a_gpu_error() {
     assert_eq!((fails(&report), code), (("gpu", "gpu-unavailable", "app.py:3".to_owned()), Some(1)), "{report:#}");
     let (report, code) = scene.report(QUICK, &["python3", "either.py"]);
     assert_eq!((code, &stage(&report, "gpu")["verdict"]), (Some(0), &"warned".into()), "{report:#}");
+}
+
+#[test]
+fn cards_are_listed_where_a_package_may_use_them() {
+    let scene = Scene::new(&[
+        ("app.py", "import onnxruntime\nprint('x', flush=True)\n"),
+        ("lib/python3/site-packages/onnxruntime.py", ""),
+        ("bin/nvidia-smi", "#!/bin/sh\necho 'NVIDIA H200, 550.54.15, 142000, 143771'\n"),
+    ]);
+    executable(&scene.folder.path().join("bin/nvidia-smi"));
+    let mut command = scene.command(&["--json", "--settle", "300ms"], &["python3", "app.py"]);
+    let search = format!("{}:{}", scene.folder.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let (report, code) = read(&output(command.env("PYTHONPATH", scene.site()).env("PATH", search)));
+    assert_eq!(code, Some(0), "{report:#}");
+    let says = stage(&report, "gpu")["says"].as_str().unwrap();
+    assert_eq!(says, "NVIDIA H200, 139 GiB of 140 GiB free, driver 550.54.15");
+}
+
+#[test]
+fn versions_that_do_not_fit_are_a_warning() {
+    let dist = |name: &str, version: &str, more: &str| {
+        format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}\n")
+    };
+    let vision = dist("torchvision", "0.15.2", "Requires-Dist: torch (==2.0.1)\n");
+    let torch = dist("torch", "2.3.0", "");
+    let site = "lib/python3/site-packages";
+    let scene = Scene::new(&[
+        ("app.py", "import torchvision\nprint('x', flush=True)\n"),
+        (&format!("{site}/torchvision.py"), ""),
+        (&format!("{site}/torchvision-0.15.2.dist-info/METADATA"), &vision),
+        (&format!("{site}/torchvision-0.15.2.dist-info/top_level.txt"), "torchvision\n"),
+        (&format!("{site}/torch-2.3.0.dist-info/METADATA"), &torch),
+    ]);
+    let (report, code) = scene.report(QUICK, &["python3", "app.py"]);
+    let partners = stage(&report, "partners");
+    assert_eq!((code, &partners["verdict"]), (Some(0), &"warned".into()), "{report:#}");
+    assert_eq!(partners["says"], "torchvision 0.15.2 wants torch==2.0.1, and 2.3.0 is installed");
+}
+
+#[test]
+fn a_script_that_names_its_interpreter_is_a_python_program() {
+    let scene = Scene::new(&[("tool", "#!/usr/bin/env python3\nimport os\nimport no_such_package\n")]);
+    executable(&scene.folder.path().join("tool"));
+    let (report, code) = scene.report(QUICK, &["./tool", "--fast"]);
+    assert_eq!((fails(&report), code), (("imports", "import-missing", "tool:3".to_owned()), Some(1)), "{report:#}");
 }
 
 #[test]
