@@ -344,6 +344,18 @@ fn versions_that_do_not_fit_are_a_warning() {
 }
 
 #[test]
+fn a_file_named_like_a_standard_module_is_told_and_not_run_by_the_checks() {
+    let scene = Scene::new(&[
+        ("app.py", "import json\nprint('x', flush=True)\n"),
+        ("json.py", "with open('ran', 'a') as file:\n    file.write('x')\n"),
+    ]);
+    let (report, code) = scene.report(QUICK, &["python3", "app.py"]);
+    assert_eq!((code, &stage(&report, "reading")["verdict"]), (Some(0), &"warned".into()), "{report:#}");
+    assert!(stage(&report, "reading")["says"].as_str().unwrap().contains("json.py hides"), "{report:#}");
+    assert_eq!(fs::read_to_string(scene.folder.path().join("ran")).unwrap(), "x", "run by the start alone");
+}
+
+#[test]
 fn a_script_that_names_its_interpreter_is_a_python_program() {
     let scene = Scene::new(&[("tool", "#!/usr/bin/env python3\nimport os\nimport no_such_package\n")]);
     executable(&scene.folder.path().join("tool"));

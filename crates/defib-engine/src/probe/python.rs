@@ -1,7 +1,8 @@
 //! What an interpreter tells about itself and its packages, and the code that asks.
 //!
 //! The code runs in the program's own interpreter, with its options and environment.
-//! It imports nothing but the standard library.
+//! It imports nothing but the standard library, and not from the working directory:
+//! a `json.py` that lies there is the user's.
 
 use std::path::PathBuf;
 
@@ -9,11 +10,13 @@ use serde_json::Value;
 
 /// Asks what the interpreter is.
 pub(super) const FACTS: &str = "\
-import json, sys
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import json
 print('\\n' + json.dumps({
     'executable': sys.executable, 'version': list(sys.version_info[:3]),
     'prefix': sys.prefix, 'base': getattr(sys, 'base_prefix', sys.prefix),
-    'path': [p for p in sys.path if p], 'builtin': list(sys.builtin_module_names),
+    'path': sys.path, 'builtin': list(sys.builtin_module_names),
     'standard': sorted(getattr(sys, 'stdlib_module_names', ()))}))";
 
 /// Compiles the files named without executing them.
@@ -24,7 +27,9 @@ for name in sys.argv[1:]:
 
 /// Asks which distributions provide the modules named, and what they require.
 pub(super) const PACKAGES: &str = "\
-import json, os, sys
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import json, os
 from importlib import metadata
 norm = lambda name: (name or '').lower().replace('_', '-').replace('.', '-')
 by = getattr(metadata, 'packages_distributions', dict)()
@@ -50,6 +55,8 @@ print('\\n' + json.dumps({'found': found, 'installed': all, 'torch_cuda': cuda})
 
 /// Asks torch for its devices.
 pub(super) const TORCH: &str = "\
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
 import json, torch
 free = torch.cuda.mem_get_info() if torch.cuda.is_available() else None
 print('\\n' + json.dumps({'available': torch.cuda.is_available(), 'count': torch.cuda.device_count(),
