@@ -408,6 +408,7 @@ pub fn ending_words(ending: &Ending) -> String {
             format!("ended it: it used {}, over --memory {}", size(*used_bytes), size(*limit_bytes))
         }
         Ending::Cancelled { signal, .. } => format!("ended it because of {}", signal_name(*signal)),
+        Ending::StartSeen { sign, .. } => format!("ended it: it had started ({sign})"),
         Ending::StopRequested => "ended it, as defib stop asked".to_owned(),
         Ending::SupervisorGone => "ended it: its supervisor was gone".to_owned(),
     }

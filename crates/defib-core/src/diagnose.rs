@@ -39,7 +39,8 @@ pub fn diagnose(case: &Case) -> Diagnosis {
 /// What each cause says about a case.
 #[must_use]
 pub fn findings(study: &Study<'_>) -> Vec<(&'static Cause, Finding)> {
-    if study.case.end == End::Exited(0) && study.case.ending.is_none() {
+    let started = matches!(study.case.ending, Some((_, Ending::StartSeen { .. })));
+    if started || study.case.end == End::Exited(0) && study.case.ending.is_none() {
         return Vec::new();
     }
     CATALOGUE.iter().filter_map(|cause| Some((*cause, (cause.judge)(study)?))).collect()

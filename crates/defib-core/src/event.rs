@@ -95,6 +95,13 @@ pub enum Ending {
         /// Who sent it.
         sender: Option<Sender>,
     },
+    /// `defib probe` has seen that it starts and works.
+    StartSeen {
+        /// By what: its first output, a port, a heartbeat.
+        sign: String,
+        /// When, seconds since the start of the run.
+        sign_s: f64,
+    },
     /// `defib stop`.
     StopRequested,
     /// The supervisor is gone.

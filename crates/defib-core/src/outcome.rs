@@ -15,6 +15,8 @@ pub fn outcome(study: &Study<'_>) -> Outcome {
     let case = study.case;
     let kind = kind(study);
     let (exit_code, signal) = match case.end {
+        // It works: the signal that ended it then says nothing of it.
+        _ if matches!(case.ending, Some((_, Ending::StartSeen { .. }))) => (None, None),
         End::Exited(code) => (Some(code), None),
         End::Signaled(signal) => (None, Some(signal)),
         _ => (None, None),
@@ -55,6 +57,7 @@ fn by_ending(ending: &Ending) -> OutcomeKind {
         Ending::TimedOut { .. } | Ending::NoFirstOutput { .. } => OutcomeKind::TimedOut,
         Ending::OverMemory { .. } => OutcomeKind::OverMemory,
         Ending::Cancelled { .. } | Ending::StopRequested => OutcomeKind::Cancelled,
+        Ending::StartSeen { .. } => OutcomeKind::Completed,
         Ending::SupervisorGone => OutcomeKind::Killed,
     }
 }

@@ -4,8 +4,10 @@
 //! - [`session`]: one supervised run, from start to report. `run` and later every
 //!   worker go through it: supervise, observe, diagnose, recover exists once.
 //! - [`why`]: the same explanation for a process that defib did not start, or for a log.
+//! - [`probe`]: a start walked stage by stage, each check a session of its own.
 //! - [`archive`]: finished runs, read back.
 
 pub mod archive;
+pub mod probe;
 pub mod session;
 pub mod why;

@@ -47,6 +47,12 @@ pub struct ShimSpec {
     pub mark: bool,
     /// cgroup (folder) the program is put into.
     pub cgroup: Option<PathBuf>,
+    /// Output is kept and not passed on.
+    #[serde(default)]
+    pub quiet: bool,
+    /// The program gets no standard input.
+    #[serde(default)]
+    pub no_input: bool,
 }
 
 impl ShimSpec {
@@ -69,6 +75,8 @@ impl ShimSpec {
             allow_daemons: false,
             mark: true,
             cgroup: None,
+            quiet: false,
+            no_input: false,
         }
     }
 

@@ -1,17 +1,15 @@
 //! The threads that bring happenings to the session.
 
-use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use defib_core::event::Entry;
-use defib_core::facts::Look;
+use defib_core::facts::{Look, Target};
 use defib_observe::{LookRequest, Sample, Sampler, look_within};
-use defib_process::signals::{Received, Signals};
+use defib_process::signals::Received;
 use defib_process::{Clock, Events, Next};
-use rustix::event::{PollFd, PollFlags, poll};
 
 /// Something the session must know.
 #[derive(Debug)]
@@ -30,6 +28,8 @@ pub enum Happening {
     Interrupt,
     /// Ctrl+Z was typed at the terminal.
     Suspend,
+    /// A process of the tree listens on this address.
+    Listening(String),
     /// The tree's memory has been read: proportional set size, bytes.
     Weighed(u64),
     /// There is no GPU, or it cannot be asked: why.
@@ -52,21 +52,6 @@ pub(super) fn shim(mut events: Events, out: Sender<Happening>) {
         // The descriptor stays open until the session ends: it is the tree's lifeline.
         thread::park();
         drop(events);
-    });
-}
-
-/// Passes on signals.
-pub(super) fn signals(signals: Signals, out: Sender<Happening>) {
-    thread::spawn(move || {
-        loop {
-            let mut descriptors = [PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
-            let _ = poll(&mut descriptors, None);
-            while let Ok(Some(received)) = signals.next_signal() {
-                if out.send(Happening::Signal(received)).is_err() {
-                    return;
-                }
-            }
-        }
     });
 }
 
@@ -133,4 +118,36 @@ pub(super) fn look(exe: PathBuf, request: LookRequest, within: Duration, out: Se
         let look = look_within(&exe, &request, within);
         let _ = out.send(Happening::Looked(Box::new(look)));
     });
+}
+
+/// Time between two looks at the sockets.
+const LISTEN_EVERY: Duration = Duration::from_millis(400);
+/// Time such a look may take.
+const LISTEN_WITHIN: Duration = Duration::from_secs(2);
+
+/// Tells the first port that the tree listens on, until the session drops its end.
+pub(super) fn listening(exe: PathBuf, root: i32, out: Sender<Happening>) -> Sender<()> {
+    let (stop, stopped): (Sender<()>, Receiver<()>) = channel();
+    thread::spawn(move || {
+        let request = LookRequest { root, ..LookRequest::default() };
+        while matches!(stopped.recv_timeout(LISTEN_EVERY), Err(RecvTimeoutError::Timeout)) {
+            let look = look_within(&exe, &request, LISTEN_WITHIN);
+            if let Some(address) = port(&look) {
+                let _ = out.send(Happening::Listening(address));
+                return;
+            }
+        }
+    });
+    stop
+}
+
+/// The address of a TCP socket on which the tree waits for clients.
+fn port(look: &Look) -> Option<String> {
+    let descriptors = look.processes.iter().filter(|process| process.in_tree).flat_map(|process| &process.descriptors);
+    let mut sockets = descriptors.filter_map(|descriptor| match &descriptor.target {
+        Target::Socket { socket: Some(socket), .. } => Some(socket),
+        _ => None,
+    });
+    let listens = sockets.find(|socket| socket.protocol.starts_with("tcp") && socket.state == "listen")?;
+    Some(listens.local.clone())
 }

@@ -4,7 +4,9 @@
 //! [`Happening`]s, which other threads bring: what the shim tells, signals, vital
 //! signs each second, finished looks, keys. It writes what it learns to the
 //! journal, asks [`Patience`] what to do, and tells the shim to end the run when
-//! it must. Nothing here waits without a bound but for the program itself.
+//! it must. A plan may also ask to end it once it is seen to work ([`StartGoal`]).
+//! Signals come through a [`Desk`], which several runs may share one after the
+//! other. Nothing here waits without a bound but for the program itself.
 //!
 //! ```text
 //!  shim ─entries─┐
@@ -14,14 +16,18 @@
 //!  keyboard ─────┘
 //! ```
 
+mod desk;
 mod feeds;
 mod keyboard;
 mod patience;
 mod plan;
 mod progress;
+mod start;
 mod supervisor;
 
+pub use desk::Desk;
 pub use feeds::Happening;
 pub use patience::{Advice, Patience, Settings};
 pub use plan::{Limits, OnStall, Plan};
-pub use supervisor::{Audience, Finished, SessionError, supervise};
+pub use start::StartGoal;
+pub use supervisor::{Audience, Finished, SessionError, supervise, supervise_from};

@@ -125,6 +125,12 @@ impl Patience {
         self.limits.insert(0, now_s);
     }
 
+    /// Looks are wanted shortly before this time, close together.
+    pub fn look_before(&mut self, time_s: f64) {
+        self.limits.extend([time_s - 1.6, time_s - 0.8]);
+        self.limits.sort_by(f64::total_cmp);
+    }
+
     /// How long nothing has moved, seconds.
     #[must_use]
     pub fn quiet_s(&self, now_s: f64) -> f64 {

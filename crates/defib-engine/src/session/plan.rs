@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use defib_process::Keep;
 
+use super::start::StartGoal;
+
 /// Limits the user set; without one, nothing is ended for it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Limits {
@@ -58,6 +60,12 @@ pub struct Plan {
     pub unbuffered: bool,
     /// Let Python print its stacks when native code crashes (`PYTHONFAULTHANDLER=1`).
     pub faulthandler: bool,
+    /// Output is kept and not passed on.
+    pub quiet: bool,
+    /// The program gets no standard input.
+    pub no_input: bool,
+    /// End it once it is seen to work.
+    pub start: Option<StartGoal>,
     /// Version of defib, for the journal.
     pub version: String,
     /// This program's own binary, which probes are started from.

@@ -17,11 +17,13 @@ use defib_process::{Clock, Journal, RawMode, Shim, ShimSpec, StartError, Termina
 use defib_store::{State, StateError};
 use rustix::termios::isatty;
 
+use super::desk::Desk;
 use super::feeds::{self, Happening};
 use super::keyboard;
 use super::patience::{Advice, Patience, Settings};
 use super::plan::{OnStall, Plan};
 use super::progress::ProgressReader;
+use super::start::{Seen, StartWatch};
 use crate::archive;
 
 /// Time a look may take while the program runs.
@@ -105,11 +107,26 @@ pub fn supervise(
     signals: Signals,
     audience: &mut dyn Audience,
 ) -> Result<Finished, SessionError> {
-    let (sender, happenings) = channel();
-    feeds::signals(signals, sender.clone());
+    supervise_from(&Desk::open(signals), plan, state, audience)
+}
+
+/// The same for one run of several, which share the signals to defib.
+///
+/// # Errors
+/// As [`supervise`].
+pub fn supervise_from(
+    desk: &Desk,
+    plan: &Plan,
+    state: &State,
+    audience: &mut dyn Audience,
+) -> Result<Finished, SessionError> {
     let mut restarts = 0;
     loop {
-        let mut finished = attempt(plan, state, &sender, &happenings, audience, restarts)?;
+        let (sender, happenings) = channel();
+        desk.connect(sender.clone());
+        let attempted = attempt(plan, state, &sender, &happenings, audience, restarts);
+        desk.disconnect();
+        let mut finished = attempted?;
         let again = finished.report.outcome.kind == OutcomeKind::Stalled
             && plan.on_stall == OnStall::Restart
             && restarts < plan.restarts;
@@ -195,6 +212,8 @@ fn spec(plan: &Plan, run: &RunId, folder: &Path, terminal: Option<Terminal>) -> 
         keep: plan.keep,
         grace_s: plan.grace.unwrap_or(DEFAULT_GRACE).as_secs_f64(),
         allow_daemons: plan.allow_daemons,
+        quiet: plan.quiet,
+        no_input: plan.no_input,
         ..ShimSpec::new(run.clone(), plan.command.clone(), folder.to_owned())
     }
 }
@@ -219,6 +238,9 @@ struct Session<'a> {
     raw: Option<RawMode>,
     keyboard: bool,
     sampler: Option<Sender<()>>,
+    /// Whether it has started, where that is asked.
+    start: Option<StartWatch>,
+    listening: Option<Sender<()>>,
     patience: Option<Patience>,
     progress: ProgressReader,
     output: std::collections::HashMap<defib_core::event::Stream, u64>,
@@ -264,6 +286,8 @@ impl<'a> Session<'a> {
             raw,
             keyboard: false,
             sampler: None,
+            start: plan.start.map(StartWatch::new),
+            listening: None,
             patience: None,
             progress: ProgressReader::default(),
             output: std::collections::HashMap::new(),
@@ -299,6 +323,7 @@ impl<'a> Session<'a> {
             let now = self.now();
             let next = self.patience.as_ref().map_or(now + 1.0, |patience| patience.next_time(now));
             let next = self.next_limit(now).map_or(next, |limit| limit.min(next));
+            let next = self.start.as_ref().map_or(next, |start| start.due_s().min(next));
             let wait = Duration::from_secs_f64((next - now).clamp(0.005, 1.0));
             match happenings.recv_timeout(wait) {
                 Ok(happening) => self.happened(happening, happenings),
@@ -307,6 +332,9 @@ impl<'a> Session<'a> {
             }
             if self.ending.is_none() && !self.exited {
                 self.check_limits(happenings);
+                self.check_start(happenings);
+            }
+            if self.ending.is_none() && !self.exited {
                 self.ask_patience(happenings);
             }
             if self.shim_is_lost() {
@@ -337,6 +365,10 @@ impl<'a> Session<'a> {
             Happening::Signal(received) => self.signal(received, happenings),
             Happening::Sampled(sample) => self.sampled(*sample),
             Happening::Looked(look) => self.looked(*look),
+            Happening::Listening(address) => {
+                let now = self.now();
+                self.seen(now, Seen::Sign(format!("listens on {address}")));
+            }
             Happening::Weighed(bytes) => self.weighed(bytes, happenings),
             Happening::Interrupt => {
                 let sender = SignalSender { pid: 0, uid: 0, command: None };
@@ -353,22 +385,73 @@ impl<'a> Session<'a> {
             Event::Started { pid, .. } => self.started(*pid, entry.at_s),
             Event::Output { stream, bytes } => {
                 self.output.insert(*stream, *bytes);
+                self.seen(entry.at_s, Seen::Output);
                 if let Some(patience) = &mut self.patience {
                     patience.output(entry.at_s);
                 }
             }
             Event::Heartbeat => {
                 self.last_heartbeat_s = entry.at_s;
+                self.seen(entry.at_s, Seen::Sign("heartbeat".to_owned()));
                 self.moved(entry.at_s);
             }
-            Event::Stage { .. } | Event::Continued => self.moved(entry.at_s),
+            Event::Stage { name } => {
+                self.seen(entry.at_s, Seen::Sign(format!("says {name}")));
+                self.moved(entry.at_s);
+            }
+            Event::Continued => self.moved(entry.at_s),
             Event::Exited { .. } => {
                 self.exited = true;
                 self.sampler = None;
+                self.listening = None;
             }
             Event::TreeEnded { .. } => self.over = true,
             _ => {}
         }
+    }
+
+    /// A sign that it starts, where that is asked.
+    fn seen(&mut self, at_s: f64, what: Seen) {
+        let Some(start) = &mut self.start else { return };
+        let first = start.sign().is_none();
+        start.seen(at_s, what);
+        // What stands after its first word is told from what works by what it waits for.
+        if let (true, Some(patience)) = (first, &mut self.patience) {
+            patience.look_before(start.due_s());
+        }
+    }
+
+    /// It has started, or its time to do so is over.
+    fn check_start(&mut self, happenings: &Receiver<Happening>) {
+        let now = self.now();
+        let due = self.start.as_ref().is_some_and(|start| start.due_s() <= now);
+        if !due || self.root == 0 || self.ending.is_some() {
+            return;
+        }
+        self.last_look(LAST_LOOK_WITHIN, happenings);
+        if self.exited || self.ending.is_some() {
+            return;
+        }
+        let Some(start) = &self.start else { return };
+        let ending = match start.sign() {
+            None => Ending::NoFirstOutput { limit_s: start.first_sign_s() },
+            // What waits at a prompt, or in a circle, has printed something and still never works.
+            Some(_) if self.stands() => {
+                let quiet = self.patience.as_ref().map_or(0.0, |patience| patience.quiet_s(now));
+                Ending::Stalled { quiet_s: quiet }
+            }
+            Some((sign_s, sign)) => Ending::StartSeen { sign: sign.clone(), sign_s: *sign_s },
+        };
+        self.end(ending, None);
+    }
+
+    /// It cannot go on, or waits for somebody to type: the same judgement as of a report.
+    fn stands(&self) -> bool {
+        let Ok(entries) = defib_process::read_journal(self.folder) else { return false };
+        let report = account::report(&entries, archive::output(self.folder));
+        let first = report.causes.first();
+        report.outcome.kind == OutcomeKind::Stalled
+            && first.is_some_and(|cause| cause.proved || cause.id == "terminal-wait")
     }
 
     fn moved(&mut self, at_s: f64) {
@@ -383,7 +466,7 @@ impl<'a> Session<'a> {
         let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
         let settings = Settings {
             stall_after_s: seconds(limits.stall_after),
-            first_output_s: seconds(limits.first_output),
+            first_output_s: seconds(limits.first_output.or(self.plan.start.map(|start| start.first_sign))),
             timeout_s: seconds(limits.timeout),
         };
         self.patience = Some(Patience::new(settings, pid, self.shim.pid(), at_s));
@@ -392,6 +475,10 @@ impl<'a> Session<'a> {
         let every = if limits.memory.is_some() || short { 250 } else { 1000 };
         let every = Duration::from_millis(every);
         self.sampler = Some(feeds::sampler(self.shim.pid(), every, self.clock, self.sender.clone()));
+        if let Some(start) = &mut self.start {
+            start.begins(at_s);
+            self.listening = Some(feeds::listening(self.plan.exe.clone(), self.shim.pid(), self.sender.clone()));
+        }
     }
 
     fn sampled(&mut self, sample: Sample) {
@@ -403,6 +490,9 @@ impl<'a> Session<'a> {
             }
         }
         if let Some(progress) = self.progress.read(self.folder, vitals.output_bytes) {
+            if matches!(progress, Event::Progress { done, .. } if done > 0.0) {
+                self.seen(vitals.at_s, Seen::Work);
+            }
             self.write(progress);
         }
         if let Some(patience) = &mut self.patience {
@@ -468,7 +558,10 @@ impl<'a> Session<'a> {
     }
 
     fn looked(&mut self, look: Look) {
-        self.write(Event::Look { look: look.clone() });
+        // A look that came too late saw nobody; written down it would hide those before it.
+        if !look.processes.is_empty() {
+            self.write(Event::Look { look: look.clone() });
+        }
         if let Some(patience) = &mut self.patience {
             if look.processes.is_empty() {
                 patience.look_lost();
@@ -673,6 +766,7 @@ impl<'a> Session<'a> {
     /// After the end: kernel facts, report, exit status.
     fn close(mut self, run: &RunId, kernel: OomWatch, state: &State) -> Result<Finished, SessionError> {
         self.sampler = None;
+        self.listening = None;
         if let Ok(None) | Err(_) = self.shim.wait(Some(Instant::now() + self.farewell())) {
             // With daemons allowed the shim stays behind; otherwise it hangs, and is ended.
             if !self.plan.allow_daemons {

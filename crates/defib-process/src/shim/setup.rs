@@ -53,6 +53,11 @@ pub(super) fn set_up() -> io::Result<Option<State>> {
         _ => None,
     };
     sys::close_from(if pty.is_some() { 7 } else { 5 });
+    for (number, away) in [(0, spec.no_input), (1, spec.quiet), (2, spec.quiet)] {
+        if away {
+            sys::detach_standard(number)?;
+        }
+    }
     become_shim()?;
     let signals = sys::signal_descriptor(&HEARD)?;
     let lock = take_lock(&spec.folder);

@@ -12,6 +12,7 @@ use crate::exit;
 mod causes;
 mod doctor;
 mod logs;
+mod probe;
 mod run;
 mod runs;
 mod schema;
@@ -31,6 +32,7 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Why(why::Why),
+    Probe(probe::Probe),
     Runs(runs::Runs),
     Show(show::Show),
     Logs(logs::Logs),
@@ -59,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(run) => run.execute(),
         Command::Why(why) => why.execute(),
+        Command::Probe(probe) => probe.execute(),
         Command::Runs(runs) => runs.execute(),
         Command::Show(show) => show.execute(),
         Command::Logs(logs) => logs.execute(),

@@ -21,7 +21,7 @@ use crate::present::{self, style};
 use crate::units;
 
 /// Signals that are forwarded or acted upon: HUP, INT, QUIT, USR1, USR2, TERM, TSTP, CONT, WINCH.
-const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];
+pub(super) const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];
 /// Longest time that `--notify` may take.
 const NOTIFY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -203,6 +203,9 @@ impl Run {
             pty: !self.no_pty,
             unbuffered: !self.no_unbuffered,
             faulthandler: !self.no_faulthandler,
+            quiet: false,
+            no_input: false,
+            start: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             exe: own_binary()?,
         })

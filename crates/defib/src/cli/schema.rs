@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use defib_core::report::Report;
+use defib_core::stage::ProbeReport;
 
 /// Print the JSON Schema of a document that defib writes
 #[derive(Debug, Args)]
@@ -18,12 +19,15 @@ pub(super) struct Schema {
 enum Document {
     /// The report of a run (`--report`, `why --json`, `show --json`)
     Report,
+    /// The report of a probe (`probe --json`)
+    Probe,
 }
 
 impl Schema {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let schema = match self.document {
             Document::Report => schemars::schema_for!(Report),
+            Document::Probe => schemars::schema_for!(ProbeReport),
         };
         writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&schema)?)?;
         Ok(ExitCode::SUCCESS)

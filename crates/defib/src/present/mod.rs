@@ -5,14 +5,16 @@ use std::process::ExitCode;
 
 use defib_core::report::Report;
 
+mod checklist;
 mod page;
 mod report;
 mod sources;
 mod stacks;
 pub(crate) mod style;
 
+pub(crate) use checklist::Checklist;
 pub(crate) use page::page;
-pub(crate) use report::{hidden, report, worth_showing};
+pub(crate) use report::{hidden, of_probe, report, worth_showing};
 pub(crate) use sources::Sources;
 pub(crate) use stacks::stacks;
 

@@ -21,8 +21,31 @@ pub(crate) fn worth_showing(report: &Report) -> bool {
 
 /// The report as text with colours.
 pub(crate) fn report(report: &Report, sources: &Sources) -> String {
+    written(report, sources, Of::Run)
+}
+
+/// The report of a probe: its own exit status is not the program's.
+pub(crate) fn of_probe(name: &str, report: &Report, sources: &Sources) -> String {
+    let mut report = report.clone();
+    // The wrapper before the program is not what it is about.
+    report.run.command = vec![name.to_owned()];
+    // What `run` calls its limits has other names here.
+    for text in report.evidence.iter_mut().map(|evidence| &mut evidence.says) {
+        *text = text.replace("--first-output", "--start-within").replace("--timeout", "--deadline");
+    }
+    written(&report, sources, Of::Probe)
+}
+
+/// What a report is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Run,
+    Probe,
+}
+
+fn written(report: &Report, sources: &Sources, of: Of) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "\n{}", headline(report));
+    let _ = writeln!(text, "\n{}", headline(report, of));
     if own_ctrl_c(report) {
         footer(&mut text, report);
         return text;
@@ -68,7 +91,7 @@ fn wrapped(text: &str, indent: usize) -> String {
 }
 
 /// One sentence, with the outcome and time behind it.
-fn headline(report: &Report) -> String {
+fn headline(report: &Report, of: Of) -> String {
     let (mark, style) = match (report.outcome.healthy, report.outcome.kind) {
         (true, OutcomeKind::Running | OutcomeKind::Idle) => ("▶", NOTE),
         (true, _) => ("✔", GOOD),
@@ -78,10 +101,11 @@ fn headline(report: &Report) -> String {
     let name = short_command(&report.run.command);
     let sentence = match report.causes.first() {
         Some(cause) => cause.explanation.clone(),
+        None if of == Of::Probe && report.outcome.healthy => format!("{name} starts and works"),
         None => plain_sentence(report, &name),
     };
     let sentence = wrapped(&sentence, 2);
-    format!("{style}{mark} {sentence}{style:#}\n  {DIM}{}{DIM:#}", ending(report, &name))
+    format!("{style}{mark} {sentence}{style:#}\n  {DIM}{}{DIM:#}", ending(report, &name, of))
 }
 
 fn plain_sentence(report: &Report, name: &str) -> String {
@@ -94,13 +118,13 @@ fn plain_sentence(report: &Report, name: &str) -> String {
 }
 
 /// `track.py · stalled · exit 124 · 9.2 s`
-fn ending(report: &Report, name: &str) -> String {
+fn ending(report: &Report, name: &str, of: Of) -> String {
     let mut parts = vec![name.to_owned(), report.outcome.kind.name().to_owned()];
     if matches!(report.outcome.kind, OutcomeKind::Stalled | OutcomeKind::TimedOut | OutcomeKind::OverMemory)
         && report.run.ended.is_some()
     {
         // The signal was defib's own; what a script sees is this.
-        parts.push("exit 124".to_owned());
+        parts.extend((of == Of::Run).then(|| "exit 124".to_owned()));
     } else {
         parts.extend(report.outcome.exit_code.map(|code| format!("exit {code}")));
         parts.extend(report.outcome.signal.map(signal_name));
@@ -200,7 +224,7 @@ fn steps(text: &mut String, steps: &[NextStep]) {
 }
 
 /// A command as a shell takes it; a single word is code and stays as it is.
-fn pasteable(command: &[String]) -> String {
+pub(super) fn pasteable(command: &[String]) -> String {
     let quoted = |word: &String| {
         let plain = word.chars().all(|part| part.is_ascii_alphanumeric() || "-_./=:,+@%".contains(part));
         if plain && !word.is_empty() { word.clone() } else { format!("'{}'", word.replace('\'', "'\\''")) }
