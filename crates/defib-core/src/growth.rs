@@ -115,7 +115,8 @@ pub fn keepers(looks: &[Look]) -> Vec<Keeper> {
             .flat_map(|process| &process.threads)
             .filter_map(|thread| thread.python.as_ref())
             .flat_map(|stack| &stack.frames);
-        for frame in frames.filter(|frame| is_user_file(&frame.file)) {
+        let visited = look.visited.iter().map(|visited| &visited.frame);
+        for frame in frames.chain(visited).filter(|frame| is_user_file(&frame.file)) {
             for (distance, keeper) in near(look, frame) {
                 if !found.iter().any(|(_, known)| known.file == keeper.file && known.line == keeper.line) {
                     found.push((distance, keeper));
@@ -138,7 +139,7 @@ fn near(look: &Look, frame: &Frame) -> Vec<(u32, Keeper)> {
         .map(|(line, text)| {
             let text = text.trim().to_owned();
             let cache = is_cache(&text) || is_cache(base_name(&frame.file));
-            let lasting = lasts(look, frame, &text);
+            let lasting = lasts(look, &frame.file, line, &text);
             (
                 line.abs_diff(frame.line),
                 Keeper { file: frame.file.clone(), line, function: frame.function.clone(), text, cache, lasting },
@@ -149,7 +150,7 @@ fn near(look: &Look, frame: &Frame) -> Vec<(u32, Keeper)> {
 
 /// An attribute, a module's variable, or a decorator; not a list that the same
 /// function has just made.
-fn lasts(look: &Look, frame: &Frame, text: &str) -> bool {
+fn lasts(look: &Look, file: &str, number: u32, text: &str) -> bool {
     let target = text.split(['.', '[', ' ', '(']).next().unwrap_or_default();
     if text.starts_with('@') || target == "self" || target == "cls" {
         return true;
@@ -159,8 +160,7 @@ fn lasts(look: &Look, frame: &Frame, text: &str) -> bool {
         let assigned = line.strip_prefix(target).is_some_and(|rest| rest.trim_start().starts_with(['=', ':']));
         assigned && ["[]", "{}", "list()", "dict()", "set()", "deque("].iter().any(|empty| line.contains(empty))
     };
-    let lines =
-        (frame.line.saturating_sub(40)..=frame.line + 10).filter_map(|line| look.source_line(&frame.file, line));
+    let lines = (number.saturating_sub(40)..=number).filter_map(|line| look.source_line(file, line));
     // At the margin it is the module's; indented it is made anew with each call.
     !lines.into_iter().any(|line| line.starts_with(' ') && fresh(line))
 }
@@ -223,5 +223,17 @@ mod tests {
         assert!(grows(&[20, 30, 60, 90, 120, 150, 180, 210]));
         assert!(!grows(&[20, 30, 30, 30, 30, 30, 30, 210]));
         assert!(!grows(&[20, 90, 200, 201, 200, 201, 200, 201]));
+    }
+
+    #[test]
+    fn what_lasts_comes_before_what_one_call_makes() {
+        let text = "class Search:\n    def feed(self, frame):\n        found = []\n        for left in range(9):\n            found.append(frame[left])\n        self.best.append(max(found))\n";
+        let lines = text.lines().map(str::to_owned).collect();
+        let excerpt = crate::facts::Excerpt { file: "s.py".into(), first_line: 1, lines };
+        let frame = Frame { function: "feed".into(), file: "s.py".into(), line: 5, locals: vec![] };
+        let visited = crate::facts::Visited { pid: 1, frame, times: 3 };
+        let look = Look { sources: vec![excerpt], visited: vec![visited], ..Look::default() };
+        let keepers = keepers(&[look]);
+        assert_eq!(keepers[0].text, "self.best.append(max(found))");
     }
 }

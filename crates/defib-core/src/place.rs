@@ -50,7 +50,18 @@ pub fn of_trace(frame: &TraceFrame) -> Place {
 /// The innermost frame in the user's own code (frames innermost first).
 #[must_use]
 pub fn innermost_user_frame(frames: &[Frame]) -> Option<&Frame> {
+    let frames = since_fork(frames);
     frames.iter().find(|frame| is_user_file(&frame.file)).or_else(|| frames.iter().find(|frame| is_inline(&frame.file)))
+}
+
+/// The part of a stack that is the process's own: a child that multiprocessing has
+/// forked carries its parent's stack below its own first function.
+#[must_use]
+pub fn since_fork(frames: &[Frame]) -> &[Frame] {
+    let first = frames.iter().position(|frame| {
+        frame.function == "_bootstrap" && frame.file.replace('\\', "/").ends_with("multiprocessing/process.py")
+    });
+    first.map_or(frames, |first| &frames[..=first])
 }
 
 /// The innermost user frame of a traceback (frames outermost first).

@@ -7,7 +7,7 @@ use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 
-use defib_core::facts::{Excerpt, PythonStack};
+use defib_core::facts::{Excerpt, PythonStack, Visited};
 
 const AROUND: u32 = 40;
 /// Lines of a file that comes whole.
@@ -32,9 +32,15 @@ pub(crate) fn is_users(file: &str) -> bool {
 
 /// Excerpts for all user frames of these stacks.
 /// With `whole`, short files come whole: what fills the memory need not stand near.
-pub(crate) fn around<'a>(pid: i32, stacks: impl Iterator<Item = &'a PythonStack>, whole: bool) -> Vec<Excerpt> {
+pub(crate) fn around<'a>(
+    pid: i32,
+    stacks: impl Iterator<Item = &'a PythonStack>,
+    visited: &'a [Visited],
+    whole: bool,
+) -> Vec<Excerpt> {
     let mut lines: Vec<(&str, u32)> = stacks
         .flat_map(|stack| stack.frames.iter().chain(stack.tasks.iter().flatten()))
+        .chain(visited.iter().map(|visited| &visited.frame))
         .filter(|frame| frame.line > 0 && is_users(&frame.file))
         .map(|frame| (frame.file.as_str(), frame.line))
         .collect();

@@ -109,7 +109,7 @@ fn serve_python(request: &LookRequest, input: impl BufRead) -> std::io::Result<(
             continue;
         };
         Fault::act(request.fault.as_ref(), pid, true);
-        emit(&Line::Python(Box::new(python::read(pid, request.locals))))?;
+        emit(&Line::Python(Box::new(python::read(pid, request.locals, request.burst))))?;
     }
     Ok(())
 }

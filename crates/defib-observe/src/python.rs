@@ -9,7 +9,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
-use defib_core::facts::{Denied, Excerpt, Frame, Local, LockFile, PythonStack};
+use defib_core::facts::{Denied, Excerpt, Frame, Local, LockFile, PythonStack, Visited};
 use py_spy::config::{Config, LockingStrategy};
 use py_spy::{PythonSpy, StackTrace};
 use serde::{Deserialize, Serialize};
@@ -36,11 +36,13 @@ pub(crate) struct PythonRead {
     pub(crate) sources: Vec<Excerpt>,
     #[serde(default)]
     pub(crate) lock_files: Vec<LockFile>,
+    #[serde(default)]
+    pub(crate) visited: Vec<Visited>,
     pub(crate) denied: Option<Denied>,
 }
 
 /// Reads the stacks of a Python process and the source around the user's frames.
-pub(crate) fn read(pid: i32, locals: bool) -> PythonRead {
+pub(crate) fn read(pid: i32, locals: bool, burst: bool) -> PythonRead {
     let mut result = PythonRead { pid, ..PythonRead::default() };
     let config = Config {
         blocking: LockingStrategy::NonBlocking,
@@ -49,14 +51,18 @@ pub(crate) fn read(pid: i32, locals: bool) -> PythonRead {
         ..Config::default()
     };
     match traces(pid, &config) {
-        Ok((version, traces)) => {
+        Ok((version, traces, mut spy)) => {
             result.version = Some(version);
             place(&mut result, traces);
             let version = result.version.clone().unwrap_or_default();
             for (_, stack) in result.stacks.iter_mut().filter(|_| locals) {
                 stack.tasks = coroutine::tasks(pid, &version, stack);
             }
-            result.sources = excerpt::around(pid, result.stacks.iter().map(|(_, stack)| stack), locals);
+            if burst {
+                result.visited = visited(pid, &mut spy);
+            }
+            result.sources =
+                excerpt::around(pid, result.stacks.iter().map(|(_, stack)| stack), &result.visited, locals);
             if locals || polls(&result) {
                 result.lock_files = lockfile::near(pid, &result.stacks, &result.sources);
             }
@@ -77,13 +83,43 @@ fn polls(read: &PythonRead) -> bool {
     })
 }
 
+/// Reads in a burst, and the time between two.
+const READS: u32 = 10;
+const APART: Duration = Duration::from_millis(13);
+
+/// The frames that a short series of reads comes by, most frequent first.
+fn visited(pid: i32, spy: &mut PythonSpy) -> Vec<Visited> {
+    let mut found: Vec<Visited> = Vec::new();
+    for _ in 0..READS {
+        std::thread::sleep(APART);
+        let Ok(traces) = spy.get_stack_traces() else { continue };
+        for trace in traces.iter().filter(|trace| trace.active) {
+            for seen in trace.frames.iter().take(12) {
+                let (function, line) = (plain_name(&seen.name), u32::try_from(seen.line).unwrap_or(0));
+                let same = |known: &Visited| {
+                    known.frame.function == function && known.frame.file == seen.filename && known.frame.line == line
+                };
+                if let Some(at) = found.iter().position(same) {
+                    found[at].times += 1;
+                } else if found.len() < 200 {
+                    let file = seen.filename.clone();
+                    let frame = Frame { function: function.to_owned(), file, line, locals: Vec::new() };
+                    found.push(Visited { pid, frame, times: 1 });
+                }
+            }
+        }
+    }
+    found.sort_by_key(|visited| std::cmp::Reverse(visited.times));
+    found
+}
+
 fn refusal(pid: i32, why: String) -> Denied {
     let refused = ["not permitted", "Permission denied"].iter().any(|text| why.contains(text));
     let kind = if refused { std::io::ErrorKind::PermissionDenied } else { std::io::ErrorKind::Other };
     Denied { why, ..denial(pid, "python stacks", &kind.into()) }
 }
 
-fn traces(pid: i32, config: &Config) -> Result<(String, Vec<StackTrace>), String> {
+fn traces(pid: i32, config: &Config) -> Result<(String, Vec<StackTrace>, PythonSpy), String> {
     let start = Instant::now();
     let mut last = String::new();
     let mut spy = None;
@@ -101,13 +137,15 @@ fn traces(pid: i32, config: &Config) -> Result<(String, Vec<StackTrace>), String
                 Err(error) => last = format!("{error:#}"),
             }
         }
-        let Some(spy) = spy.as_mut() else { continue };
-        match spy.get_stack_traces() {
+        let Some(mut attached) = spy.take() else { continue };
+        match attached.get_stack_traces() {
             Ok(traces) => {
-                return Ok((format!("{}.{}", spy.version.major, spy.version.minor), traces));
+                let version = format!("{}.{}", attached.version.major, attached.version.minor);
+                return Ok((version, traces, attached));
             }
             Err(error) => last = format!("{error:#}"),
         }
+        spy = Some(attached);
     }
     Err(last)
 }

@@ -52,7 +52,8 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
 
 fn inside_cache(look: &Look) -> bool {
     let stacks = look.processes.iter().filter(|process| process.in_tree).flat_map(|process| &process.threads).filter_map(|thread| thread.python.as_ref());
-    stacks.flat_map(|stack| &stack.frames).any(|frame| {
+    let visited = look.visited.iter().map(|visited| &visited.frame);
+    stacks.flat_map(|stack| &stack.frames).chain(visited).any(|frame| {
         let function = frame.function.to_lowercase();
         function.contains("cache") || function.contains("memo") || base_name(&frame.file).to_lowercase().contains("cache")
     })

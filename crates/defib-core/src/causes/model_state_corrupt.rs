@@ -30,11 +30,11 @@ static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// A load or patch that failed and was survived.
 static FAILED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)(?:fail(?:ed|ure)?|error|could not|cannot|exception|abort(?:ed)?|interrupted)\b[^.]{0,60}\b(?:load|swap|patch|merg|apply|attach|fus|switch|restor|unload|adapter|lora|checkpoint|weights)|(?:load|swap|patch|merg|apply|attach|fus|switch|restor|unload)\w*\b[^.]{0,60}\b(?:failed|error|aborted|interrupted|incomplete)")
+    pattern(r"(?i)\b(?:adapter|lora|checkpoint|weights?|model|state|embeddings?|vae|unet|tensors?)\b[^.]{0,80}\b(?:not (?:loaded|applied|merged|restored)|has no|lacks|stay(?:ing)? with|keeping|skipped|skipping|rendering without|continuing|partial(?:ly)?)\b|(?:fail(?:ed|ure)?|error|could not|cannot|exception|abort(?:ed)?|interrupted)\b[^.]{0,60}\b(?:load|swap|patch|merg|apply|attach|fus|switch|restor|unload|adapter|lora|checkpoint|weights)|(?:load|swap|patch|merg|apply|attach|fus|switch|restor|unload)\w*\b[^.]{0,60}\b(?:failed|error|aborted|interrupted|incomplete)")
 });
 /// The error that follows: shapes or values that no whole model would give.
 static FOLLOWS: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)size mismatch|shapes? .*(?:not aligned|cannot be multiplied|mismatch|not compatible)|mat1 and mat2|matmul|operands could not be broadcast|expected .*(?:shape|dtype|dimension)|mismatch(?:ed)?|differs?\b|drift|inconsistent|checksum|no attribute|NoneType|same input|for the same")
+    pattern(r"(?i)size mismatch|shapes? .*(?:not aligned|cannot be multiplied|mismatch|not compatible)|mat1 and mat2|matmul|operands could not be broadcast|expected .*(?:shape|dtype|dimension)|mismatch(?:ed)?|differs?\b|drift|inconsistent|checksum|same input|for the same")
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

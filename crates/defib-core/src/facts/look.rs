@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Descriptor, PythonStack, Wait};
+use super::{Descriptor, Frame, PythonStack, Wait};
 
 /// Scheduler state of a process or thread (`/proc/PID/stat`, field 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,6 +113,17 @@ pub struct Excerpt {
     pub lines: Vec<String>,
 }
 
+/// A frame that was seen in a short series of reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Visited {
+    /// Process.
+    pub pid: i32,
+    /// The frame, without local variables.
+    pub frame: Frame,
+    /// In how many of the reads.
+    pub times: u32,
+}
+
 /// A file that marks something as taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LockFile {
@@ -165,6 +176,9 @@ pub struct Look {
     /// Lock files that a thread in a polling loop may be waiting for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lock_files: Vec<LockFile>,
+    /// Functions that Python came by in a short series of further reads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub visited: Vec<Visited>,
     /// What could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub denied: Vec<Denied>,

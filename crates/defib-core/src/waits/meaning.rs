@@ -1,7 +1,7 @@
 //! What a thread means to wait for: its system call read together with its Python stack.
 
 use crate::facts::{Bound, Frame, Look, Process, ProcessState, Target, Thread, Wait};
-use crate::place::{innermost_user_frame, is_user_file};
+use crate::place::{innermost_user_frame, is_user_file, since_fork};
 
 use super::code::enclosing_loop;
 
@@ -166,7 +166,7 @@ fn library_part(frames: &[Frame]) -> (Vec<&Frame>, Option<&Frame>) {
 /// What this thread waits for, and how long at most.
 #[must_use]
 pub fn meaning(look: &Look, process: &Process, thread: &Thread) -> (Purpose, Limit) {
-    let frames = thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
+    let frames = since_fork(thread.python.as_ref().map_or(&[][..], |stack| &stack.frames));
     let (inside, user) = library_part(frames);
     let limit = limit(look, thread, &inside);
     let by_call = by_call(process, thread);

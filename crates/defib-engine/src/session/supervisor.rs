@@ -39,7 +39,7 @@ const SAMPLES_APART_S: f64 = 0.15;
 /// Shares of the memory limit at which a look is taken: what fills it is seen on the way.
 const MEMORY_SHARES: [f64; 4] = [0.5, 0.65, 0.8, 0.9];
 /// Time the last look may take while memory grows.
-const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(600);
+const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(900);
 /// A second Ctrl+C within this time ends the tree at once.
 const IMPATIENCE: Duration = Duration::from_secs(10);
 /// Grace where the user asked for none.
@@ -632,7 +632,10 @@ impl<'a> Session<'a> {
 
     /// Evidence first: one more look, with local variables.
     fn last_look(&mut self, within: Duration, happenings: &Receiver<Happening>) {
-        let look = defib_observe::look_within(&self.plan.exe, &self.request(true), within);
+        // What fills the memory is seldom on the stack at one given moment.
+        let burst = within == MEMORY_LOOK_WITHIN;
+        let request = LookRequest { burst, ..self.request(true) };
+        let look = defib_observe::look_within(&self.plan.exe, &request, within);
         // What happened meanwhile must not be lost.
         while let Ok(happening) = happenings.try_recv() {
             if !matches!(happening, Happening::Looked(_)) {

@@ -45,6 +45,9 @@ pub struct LookRequest {
     pub locals: bool,
     /// Add processes outside the tree that hold other ends of its pipes and sockets.
     pub others: bool,
+    /// Read the stacks of Python a few times more, to see where it comes by.
+    #[serde(default)]
+    pub burst: bool,
     /// Look only at these processes of the tree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub only: Option<Vec<i32>>,
@@ -105,7 +108,7 @@ pub fn look(request: &LookRequest) -> Look {
     if request.python {
         let mut excerpts = excerpt::Collection::default();
         for pid in python_pids(&result) {
-            let read = python::read(pid, request.locals);
+            let read = python::read(pid, request.locals, request.burst);
             excerpts.add(&read.sources);
             merge_python(&mut result, read);
         }
@@ -141,6 +144,7 @@ pub(crate) fn merge_python(look: &mut Look, read: PythonRead) {
         process.python = read.version;
     }
     look.lock_files.extend(read.lock_files);
+    look.visited.extend(read.visited);
     for (tid, stack) in read.stacks {
         if let Some(thread) = process.threads.iter_mut().find(|thread| thread.tid == tid) {
             thread.python = Some(stack);
