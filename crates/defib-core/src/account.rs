@@ -199,7 +199,7 @@ fn shows_work(look: &Look, root: i32, ending_s: Option<f64>) -> bool {
     let late = ending_s.is_some_and(|ending_s| look.at_s > ending_s - 0.1);
     let root = look.processes.iter().find(|process| process.pid == root);
     let ended = root.is_none_or(|process| process.state == ProcessState::Zombie);
-    !look.processes.is_empty() && !(late && ended)
+    !(look.processes.is_empty() || late && ended)
 }
 
 /// The looks that belong to the end: those of the quiet time, else the last few.

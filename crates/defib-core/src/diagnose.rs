@@ -17,7 +17,7 @@ use crate::waits::Purpose;
 use crate::weights::{Weights, proof_class, signs};
 
 /// Causes below this probability are not named.
-const WORTH_NAMING: f64 = 0.08;
+const WORTH_NAMING: f64 = 0.03;
 
 /// The verdict on a case.
 #[derive(Debug, Clone, PartialEq)]

@@ -237,12 +237,12 @@ impl Memory {
             ]
             .contains(&kind.as_str())
         };
-        words.filter_map(|index| self.word(object + index * 8)).filter(awaitable).last()
+        words.filter_map(|index| self.word(object + index * 8)).rfind(awaitable)
     }
 
     fn read<const N: usize>(&self, address: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
-        let readable = address >= 4096 && address < 1 << 47;
+        let readable = (4096..1 << 47).contains(&address);
         (readable && sys::read_remote(self.pid, address, &mut bytes).ok()? == N).then_some(bytes)
     }
 

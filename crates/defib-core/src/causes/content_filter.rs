@@ -29,5 +29,6 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let (told, _) = told(study, &SENTENCE)?;
     let explanation = format!("a safety checker refused the content: {}", cut(&told.text(), 220));
     Some(told.proof(explanation)
+        .step("if every prompt is refused, or only on the GPU, look at the values first: half precision that overflows gives pictures the checker takes for unsafe")
         .step("change the prompt or input; the model and the GPU are fine"))
 }

@@ -1,6 +1,11 @@
 //! More threads than CPUs.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::case::Study;
+use crate::pattern::pattern;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Look, Wait};
 use crate::telling::{frame_name, process_name, seconds};
@@ -22,7 +27,10 @@ pub(super) static CAUSE: Cause = Cause {
 const CROWDED: f64 = 2.5;
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    if !study.was_standing() || study.grade() >= Grade::Probable || !study.limit_fired() {
+    if !study.was_standing() {
+        return by_log(study);
+    }
+    if study.grade() >= Grade::Probable || !study.limit_fired() {
         return None;
     }
     let graph = study.graph.as_ref()?;
@@ -66,6 +74,15 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .step_command("use as many threads as there are CPUs", ["env".to_owned(), format!("OMP_NUM_THREADS={threads}"), format!("OPENBLAS_NUM_THREADS={threads}"), format!("MKL_NUM_THREADS={threads}")])
             .step(format!("torch.set_num_threads({threads}), and workers times threads no more than {threads}{}", if at.is_empty() { String::new() } else { format!("; the busiest stands at {at}") })),
     )
+}
+
+/// A pool that is pinned to CPUs it may not use says so once a thread.
+fn by_log(study: &Study<'_>) -> Option<Finding> {
+    static LINE: LazyLock<Regex> = LazyLock::new(|| pattern(r"pthread_setaffinity_np failed for thread|This DataLoader will create \d+ worker processes in total\. Our suggested max number of worker|OMP: Warning #\d+: .*(?:affinity|oversubscri)|nr_throttled [1-9]\d{2,}|CPU (?:quota|limit) .*throttl"));
+    let line = study.case.log.lines.iter().find(|line| LINE.is_match(&line.text)).filter(|_| study.failed())?;
+    let signs = vec![Sign::seen(Group::Log, "a library complains of its threads")];
+    let facts = vec![crate::telling::quoted(&line.text)];
+    Some(Finding::signs(signs, format!("a library made more threads than the CPUs it may use: {}", crate::telling::cut(&line.text, 160)), facts).step("set the number of threads explicitly: intra_op_num_threads, OMP_NUM_THREADS, torch.set_num_threads"))
 }
 
 fn shown(cpus: f64) -> String {

@@ -28,12 +28,7 @@ pub(crate) fn reliability(bins: &[Bin], path: &Path) -> Result<()> {
     let line = LineSeries::new([(0.0, 0.0), (1.0, 1.0)], BLACK.mix(0.4));
     chart.draw_series(line).map_err(|error| wrong(&error))?;
     let points = bins.iter().filter(|bin| bin.programs > 0).map(|bin| {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a radius"
-        )]
+        #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a radius")]
         let radius = (3.0 + (bin.programs as f64).sqrt()) as i32;
         Circle::new((bin.stated, bin.right), radius, BLUE.mix(0.7).filled())
     });
