@@ -5,7 +5,8 @@
 //! in turn. They are followed from the task that `run_until_complete` holds,
 //! with plain reads of memory. The layouts are those of CPython 3.8 to 3.13;
 //! every step is checked by the name of the type, so that a wrong layout ends
-//! the walk instead of telling a tale.
+//! the walk instead of telling a tale. From 3.11 on all tasks are found through
+//! the set that `asyncio.tasks` keeps of them.
 
 use defib_core::facts::{Frame, PythonStack};
 
@@ -102,7 +103,20 @@ pub(crate) fn tasks(pid: i32, version: &str, stack: &PythonStack) -> Vec<Vec<Fra
     }
     starts.sort_unstable();
     let memory = Memory { pid, layout };
-    starts.into_iter().map(|(_, address)| memory.walk(address, 0)).find(|tasks| !tasks.is_empty()).unwrap_or_default()
+    for (_, start) in starts {
+        let main = memory.walk(start, 0);
+        if main.is_empty() {
+            continue;
+        }
+        // What the others wait for is nearer to the trouble than who waits for them.
+        let mut all: Vec<Vec<Frame>> =
+            memory.all_tasks(start).into_iter().flat_map(|task| memory.walk(task, 1)).collect();
+        all.retain(|task| !main.contains(task));
+        all.truncate(MOST_TASKS);
+        all.extend(main);
+        return all;
+    }
+    Vec::new()
 }
 
 struct Memory {
@@ -148,6 +162,79 @@ impl Memory {
         }
         frames.reverse();
         if frames.is_empty() { Vec::new() } else { vec![frames] }
+    }
+
+    /// Every task of the program, where the coroutine's module has imported asyncio.
+    fn all_tasks(&self, start: u64) -> Vec<u64> {
+        self.find_all_tasks(start).unwrap_or_default()
+    }
+
+    fn find_all_tasks(&self, start: u64) -> Option<Vec<u64>> {
+        let Where::Embedded { code, locals, .. } = self.layout.frame else { return None };
+        let coroutine = match self.type_name(start)?.rsplit('.').next()? {
+            "Task" => self.find(start, 8..32, &["coroutine"])?,
+            _ => start,
+        };
+        // 3.11 has the function before the globals and the code behind them.
+        let globals = if locals == 152 { code - 24 } else { code + 24 };
+        let module = |dictionary: u64, name: &str| {
+            let module =
+                self.item(dictionary, name).filter(|module| self.type_name(*module).as_deref() == Some("module"))?;
+            self.word(module + 16)
+        };
+        let asyncio = module(self.word(coroutine + globals)?, "asyncio")?;
+        let tasks = module(asyncio, "tasks")?;
+        let weak = self.item(tasks, "_scheduled_tasks").or_else(|| self.item(tasks, "_all_tasks"))?;
+        let set = self.set_of(weak)?;
+        let (mask, table) = (self.word(set + 32)?, self.word(set + 40)?);
+        let entries = self.block(table, (mask.min(4000) + 1) * 16)?;
+        let references =
+            entries.chunks_exact(16).filter_map(|entry| Some(u64::from_ne_bytes(entry[..8].try_into().ok()?)));
+        let live =
+            references.filter(|reference| self.type_name(*reference).is_some_and(|kind| kind.starts_with("weakref")));
+        Some(live.filter_map(|reference| self.word(reference + 16)).take(200).collect())
+    }
+
+    /// The set in a `WeakSet`: in its dictionary, or in values before or behind the object.
+    fn set_of(&self, object: u64) -> Option<u64> {
+        let is_set = |pointer: &u64| self.type_name(*pointer).as_deref() == Some("set");
+        let near = [object - 32, object - 24, object + 16, object + 24, object + 32, object + 40, object + 48];
+        near.into_iter()
+            .filter_map(|place| self.word(place))
+            .map(|pointer| pointer & !7)
+            .filter(|&pointer| pointer != 0)
+            .find_map(|pointer| {
+                if is_set(&pointer) {
+                    return Some(pointer);
+                }
+                if self.type_name(pointer).as_deref() == Some("dict") {
+                    return self.item(pointer, "data").filter(is_set);
+                }
+                (0..6).filter_map(|index| self.word(pointer + index * 8)).find(is_set)
+            })
+    }
+
+    /// The value of a string key in a dictionary (3.11 and newer).
+    fn item(&self, dictionary: u64, wanted: &str) -> Option<u64> {
+        let keys = self.word(dictionary + 32)?;
+        let head: [u8; 32] = self.read(keys)?;
+        let (index_bytes, kind) = (u32::from(head[9]), head[10]);
+        let entries = u64::from_ne_bytes(head[24..32].try_into().ok()?).min(4000);
+        let size: u64 = if kind == 0 { 24 } else { 16 };
+        let block = self.block(keys + 32 + 1u64.checked_shl(index_bytes)?, entries * size)?;
+        let at = |entry: &[u8], from: usize| Some(u64::from_ne_bytes(entry.get(from..from + 8)?.try_into().ok()?));
+        let skip = if kind == 0 { 8 } else { 0 };
+        block.chunks_exact(usize::try_from(size).ok()?).find_map(|entry| {
+            let key = at(entry, skip)?;
+            (key != 0 && self.is_text(key, wanted)).then(|| at(entry, skip + 8))?
+        })
+    }
+
+    /// The string has this ASCII text.
+    fn is_text(&self, object: u64, wanted: &str) -> bool {
+        let length = u64::try_from(wanted.len()).unwrap_or(0);
+        self.word(object + 16) == Some(length)
+            && self.block(object + self.layout.text.0, length).as_deref() == Some(wanted.as_bytes())
     }
 
     /// The frame of a suspended coroutine, and what it awaits.
@@ -285,7 +372,8 @@ impl Memory {
             return None;
         }
         let length = self.word(object + 16)?;
-        let state = u32::try_from(self.int(object + 32)?).ok()?;
+        // One byte of bits; what lies behind them may be anything.
+        let state = u32::from(self.read::<1>(object + 32)?[0]);
         // Bits: interned (two, later more in the byte below), kind, compact, ascii.
         let (kind, ascii) = (u64::from(state >> 2 & 7), state >> 6 & 1 == 1);
         let start = if ascii { self.layout.text.0 } else { self.layout.text.1 };
@@ -358,8 +446,9 @@ fn by_locations(bytes: &[u8], first: i64, last: i64) -> Option<i64> {
             _ => index += 1,
         }
         address += length * 2;
+        // An instruction of the compiler's own belongs to the line before it.
         if address > last {
-            return (kind != 15).then_some(line);
+            return Some(line);
         }
     }
     None

@@ -55,6 +55,9 @@ pub struct Fault {
     pub log: Option<String>,
     /// Exit code that goes with the log.
     pub exit_code: Option<i32>,
+    /// Why the right answer is not given (yet): the test says so and does not fail;
+    /// the measurement counts it as wrong all the same.
+    pub missed: Option<String>,
     /// What the program needs: a Python module, or `root`, `cc`, `tool:NAME`,
     /// `memory-cgroup`, `mount`, `cpu-quota`.
     #[serde(default)]

@@ -103,6 +103,7 @@ fn by_waits(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
     let first = locks.first().or_else(|| nodes.first()).map(|&id| &graph.nodes[id])?;
     let mut facts: Vec<Fact> = nodes.iter().take(8).map(|&id| node_fact(&graph.nodes[id])).collect();
     facts.extend(steadiness(study, first));
+    let slots = super::slots_exhausted::waits_for_slot(graph);
     let threads = first.process.threads.len();
     let steady = first.unchanged >= 3 || first.unchanged == graph.looks && graph.span_s > 1.0;
     let who = thread_name(first.thread, first.process);
@@ -116,11 +117,11 @@ fn by_waits(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
         .rank(44)
     } else if locks.len() == 1 {
         let explanation = format!("{who} of {} waits for a lock{at} that none of its {threads} threads can release", process_name(first.process));
-        Finding::signs(vec![Sign::seen(Group::Waits, "one thread waits for a lock"), Sign::when(steady, Group::Stack, "unchanged"), Sign::when(!child_died(study, first), Group::Kernel, "no child of it has died")], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "one thread waits for a lock"), Sign::when(steady, Group::Stack, "unchanged"), Sign::when(!child_died(study, first), Group::Kernel, "no child of it has died"), Sign::when(!slots, Group::Vitals, "nothing waits for a slot")], explanation, facts)
     } else {
         let what = crate::telling::wait_words(first);
         let explanation = format!("{who} of {} {what}{at}, and no other thread is left that could provide it (unchanged for {})", process_name(first.process), seconds(graph.span_s));
-        Finding::signs(vec![Sign::seen(Group::Waits, "waits for what nobody provides"), Sign::when(steady, Group::Stack, "unchanged"), Sign::when(!child_died(study, first), Group::Kernel, "no child of it has died")], explanation, facts)
+        Finding::signs(vec![Sign::seen(Group::Waits, "waits for what nobody provides"), Sign::when(steady, Group::Stack, "unchanged"), Sign::when(!child_died(study, first), Group::Kernel, "no child of it has died"), Sign::when(!slots, Group::Vitals, "nothing waits for a slot")], explanation, facts)
     };
     let finding = if locks.len() >= 2 {
         finding.step("take the locks in the same order in every thread, or give acquire a timeout")

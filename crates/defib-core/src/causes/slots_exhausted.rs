@@ -89,15 +89,7 @@ fn by_common_wait(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
     if study.grade() < Grade::Probable {
         return None;
     }
-    let at_slot = |id: &NodeId| {
-        let node = &graph.nodes[*id];
-        let frames = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
-        let line = node.frame.and_then(|frame| graph.look.source_line(&frame.file, frame.line)).unwrap_or_default();
-        let tasks = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.tasks);
-        let slot = is_slot(frames, line) || tasks.iter().any(|task| is_slot(task, line));
-        node.process.in_tree && node.unlimited() && node.frame.is_some() && slot
-    };
-    let ids: Vec<NodeId> = (0..graph.nodes.len()).filter(at_slot).collect();
+    let ids: Vec<NodeId> = (0..graph.nodes.len()).filter(|&id| at_slot(graph, id)).collect();
     let first = &graph.nodes[*ids.first()?];
     let mut facts: Vec<Fact> = ids.iter().take(4).map(|&id| node_fact(&graph.nodes[id])).collect();
     facts.extend(steadiness(study, first));
@@ -106,6 +98,20 @@ fn by_common_wait(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
     let explanation = format!("{threads} of {} wait for a free slot at {at}, and nobody that holds one can give it back ({})", process_name(first.process), wait_words(first));
     let signs = vec![Sign::seen(Group::Waits, "waits for a slot"), Sign::when(ids.len() > 1, Group::Stack, "several threads at a slot")];
     Some(steps(Finding::signs(signs, explanation, facts).place(node_place(first))))
+}
+
+/// Does any thread or task wait for a slot?
+pub(super) fn waits_for_slot(graph: &Graph<'_>) -> bool {
+    (0..graph.nodes.len()).any(|id| at_slot(graph, id))
+}
+
+fn at_slot(graph: &Graph<'_>, id: NodeId) -> bool {
+    let node = &graph.nodes[id];
+    let frames = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
+    let tasks = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.tasks);
+    let line = node.frame.and_then(|frame| graph.look.source_line(&frame.file, frame.line)).unwrap_or_default();
+    let slot = is_slot(frames, line) || tasks.iter().any(|task| is_slot(task, line));
+    node.process.in_tree && node.unlimited() && node.frame.is_some() && slot
 }
 
 /// The wait is that of a semaphore or of a pool of connections.

@@ -655,7 +655,7 @@ fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a
     let (purpose, limit) = meaning(look, process, thread);
     let frames = thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
     // A loop with nothing to run stands where its tasks do.
-    let task = thread.python.as_ref().and_then(|stack| stack.tasks.iter().find_map(|task| innermost_user_frame(task)));
+    let task = thread.python.as_ref().and_then(|stack| waiting_task(&stack.tasks));
     let in_loop = frames.first().is_some_and(|frame| frame.function == "select" || frame.function == "_run_once");
     let frame = task.filter(|_| in_loop).or_else(|| innermost_user_frame(frames));
     let wants = (purpose == Purpose::Lock).then(|| named_lock(look, frame?)).flatten();
@@ -690,6 +690,18 @@ fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a
         providers: Vec::new(),
         outside: BTreeSet::new(),
     }
+}
+
+/// Where the tasks of a loop stand: at a lock or slot if one does, else the first.
+fn waiting_task(tasks: &[Vec<Frame>]) -> Option<&Frame> {
+    let at = |task: &&Vec<Frame>, words: &[&str]| {
+        task.first().is_some_and(|frame| words.iter().any(|word| frame.function.ends_with(word)))
+    };
+    let slot = tasks.iter().find(|task| {
+        at(task, &["Semaphore.acquire", "Lock.acquire", "BaseConnector.connect", "_wait_for_available_connection"])
+    });
+    let other = tasks.iter().find(|task| !at(task, &["Queue.get", "Queue.join", "sleep", "TaskGroup.__aexit__"]));
+    slot.or(other).or(tasks.first()).and_then(|task| innermost_user_frame(task))
 }
 
 /// The call itself ends soon; what stays is the loop around it.
