@@ -19,4 +19,5 @@ pub use clean::{LeftOut, Line, Log};
 pub use faulthandler::{FaultDump, fault_dumps};
 pub use progress::{Progress, parse_progress};
 pub use reader::LogReader;
+pub use signatures::{log_literals, log_patterns};
 pub use traceback::{Exception, TraceFrame, Traceback, tracebacks};

@@ -38,13 +38,6 @@ impl Signature {
             Text::Pattern(text) => self.compiled.get_or_init(|| crate::pattern::pattern(text)).is_match(line),
         }
     }
-
-    fn literals(&self) -> Vec<Vec<u8>> {
-        match self.text {
-            Text::Plain(text) => vec![text.as_bytes().to_ascii_lowercase()],
-            Text::Pattern(text) => required(text),
-        }
-    }
 }
 
 static OF_CAUSES: &[Text] = include!(concat!(env!("OUT_DIR"), "/signatures.rs"));
@@ -79,18 +72,49 @@ pub(super) fn signatures() -> Option<&'static Signatures> {
     SIGNATURES.as_ref()
 }
 
+/// Patterns of the lines that are kept from the middle of a large log, without names of groups.
+#[must_use]
+pub fn log_patterns() -> Vec<String> {
+    let texts = OF_CAUSES.iter().chain(OF_READERS);
+    let sought = texts.filter(|&&text| !literals(text).is_empty());
+    let names = crate::pattern::pattern(r"\(\?P<\w+>");
+    let as_pattern = |text: &Text| match text {
+        Text::Pattern(pattern) => names.replace_all(pattern, "(?:").into_owned(),
+        Text::Plain(text) => regex::escape(text),
+    };
+    sought.map(as_pattern).collect()
+}
+
+/// The literals of which such a line has at least one, in whatever case.
+#[must_use]
+pub fn log_literals() -> Vec<String> {
+    let texts = OF_CAUSES.iter().chain(OF_READERS);
+    let mut all: Vec<Vec<u8>> = texts.flat_map(|&text| literals(text)).collect();
+    all.sort();
+    all.dedup();
+    all.into_iter().map(|literal| String::from_utf8_lossy(&literal).into_owned()).collect()
+}
+
+/// The literals that a text needs; a pattern without any is not sought.
+fn literals(text: Text) -> Vec<Vec<u8>> {
+    match text {
+        Text::Plain(text) => vec![text.as_bytes().to_ascii_lowercase()],
+        Text::Pattern(text) => required(text),
+    }
+}
+
 impl Signatures {
     fn build() -> Option<Self> {
         let texts = OF_CAUSES.iter().chain(OF_READERS);
         let all: Vec<Signature> = texts.map(|&text| Signature { text, compiled: OnceLock::new() }).collect();
-        let mut literals: Vec<(Vec<u8>, u16)> = Vec::new();
+        let mut needed: Vec<(Vec<u8>, u16)> = Vec::new();
         for (owner, signature) in (0_u16..).zip(&all) {
-            literals.extend(signature.literals().into_iter().map(|literal| (literal, owner)));
+            needed.extend(literals(signature.text).into_iter().map(|literal| (literal, owner)));
         }
-        literals.sort();
+        needed.sort();
         let mut texts: Vec<Vec<u8>> = Vec::new();
         let mut owners: Vec<Vec<u16>> = Vec::new();
-        for (literal, owner) in literals {
+        for (literal, owner) in needed {
             if texts.last() != Some(&literal) {
                 texts.push(literal);
                 owners.push(Vec::new());
