@@ -230,12 +230,5 @@ fn lanes(block: &[u8]) -> [(usize, usize); LANES] {
 }
 
 #[cfg(test)]
-impl Signatures {
-    pub(super) fn every(&self) -> &[Signature] {
-        &self.all
-    }
-}
-
-#[cfg(test)]
 #[path = "signatures_tests.rs"]
 mod tests;
