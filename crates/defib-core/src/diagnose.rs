@@ -232,7 +232,10 @@ impl EvidenceBook {
         if self.evidence.is_empty() || left_out.matches == 0 && left_out.unread_bytes == 0 {
             return;
         }
-        let mut says = format!("{PASSED_OVER}: of {} lines read, both ends and what matters between", telling::grouped(left_out.lines_read));
+        let mut says = format!(
+            "{PASSED_OVER}: of {} lines read, both ends and what matters between",
+            telling::grouped(left_out.lines_read)
+        );
         if left_out.matches > 0 {
             let more = telling::grouped(left_out.matches);
             says.push_str(&format!("; {more} more lines with texts like those kept were passed over"));

@@ -190,7 +190,10 @@ mod tests {
         let text: String = (0..100_000).map(|number| format!("{number}\n")).collect();
         let log = Log::read([(None, text.as_bytes())]);
         assert_eq!(log.lines.len(), crate::log::reader::MOST_LINES);
-        assert_eq!((log.lines[0].text.as_str(), log.lines[crate::log::reader::MOST_LINES - 1].text.as_str()), ("0", "99999"));
+        assert_eq!(
+            (log.lines[0].text.as_str(), log.lines[crate::log::reader::MOST_LINES - 1].text.as_str()),
+            ("0", "99999")
+        );
         assert_eq!(log.lines[crate::log::reader::MOST_LINES - 1].number, 100_000);
     }
 

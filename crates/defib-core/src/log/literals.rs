@@ -146,7 +146,19 @@ fn usable(set: &Set) -> bool {
 /// How rare the commonest text of a set looks. Letters are common, capitals are
 /// not seen (case is ignored), digits and signs are rare.
 fn worth(set: &Set) -> u32 {
-    let of = |text: &Vec<u8>| text.iter().map(|byte| if byte.is_ascii_lowercase() { 2 } else if *byte == b' ' { 1 } else { 3 }).sum();
+    let of = |text: &Vec<u8>| {
+        text.iter()
+            .map(|byte| {
+                if byte.is_ascii_lowercase() {
+                    2
+                } else if *byte == b' ' {
+                    1
+                } else {
+                    3
+                }
+            })
+            .sum()
+    };
     let least: u32 = set.iter().map(of).min().unwrap_or(0);
     // Beyond some length a text is rare anyway; then fewer texts are better.
     least.min(24) * 100 - u32::try_from(set.len()).unwrap_or(100).min(100)

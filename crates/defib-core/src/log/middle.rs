@@ -10,9 +10,9 @@ use std::collections::VecDeque;
 use crate::event::Stream;
 
 use super::Line;
-use super::clean::{clean_text, has_controls, strip_controls, visible, LONGEST_LINE};
-use super::reader::count_lines;
+use super::clean::{LONGEST_LINE, clean_text, has_controls, strip_controls, visible};
 use super::faulthandler::HEADLINE;
+use super::reader::count_lines;
 use super::signatures::{Hit, Signatures, signatures};
 use super::traceback::{HEADER, without_prefix};
 
@@ -150,7 +150,8 @@ impl Frames {
                 inner.is_empty() || inner.starts_with([' ', '\t'])
             }
             Self::Dump => {
-                const PARTS: [&str; 6] = ["  ", "Thread ", "Current thread ", "Stack (", "Python runtime ", "Extension modules"];
+                const PARTS: [&str; 6] =
+                    ["  ", "Thread ", "Current thread ", "Stack (", "Python runtime ", "Extension modules"];
                 text.is_empty() || PARTS.iter().any(|part| text.starts_with(part))
             }
         }

@@ -9,9 +9,9 @@ use std::collections::VecDeque;
 
 use crate::event::Stream;
 
+use super::Line;
 use super::clean::{LONGEST_LINE, LeftOut, clean_text, visible};
 use super::middle::Middle;
-use super::Line;
 
 /// Lines kept from the beginning and the end together: a tenth from the beginning.
 pub(super) const MOST_LINES: usize = 20_000;
@@ -50,7 +50,11 @@ pub struct LogReader {
 
 impl std::fmt::Debug for LogReader {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("LogReader").field("stream", &self.stream).field("lines", &self.number).finish_non_exhaustive()
+        formatter
+            .debug_struct("LogReader")
+            .field("stream", &self.stream)
+            .field("lines", &self.number)
+            .finish_non_exhaustive()
     }
 }
 
@@ -214,7 +218,8 @@ impl LogReader {
         while self.tail_lines > TAIL_LINES {
             let Some(mut block) = self.tail.pop_front() else { break };
             let surplus = (self.tail_lines - TAIL_LINES).min(block.lines);
-            let length = memchr::memchr_iter(b'\n', &block.bytes).nth(surplus - 1).map_or(block.bytes.len(), |end| end + 1);
+            let length =
+                memchr::memchr_iter(b'\n', &block.bytes).nth(surplus - 1).map_or(block.bytes.len(), |end| end + 1);
             self.pass_over(&block.bytes[..length]);
             self.tail_lines -= surplus;
             block.bytes.drain(..length);

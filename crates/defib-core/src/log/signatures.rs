@@ -60,7 +60,7 @@ const LANES: usize = 4;
 pub(super) struct Signatures {
     all: Vec<Signature>,
     automaton: DFA,
-    /// For each literal, the signatures that need it; all of them for a letter that folds to ASCII.
+    /// For each literal, the signatures that need it; all that need any for a letter that folds to ASCII.
     owners: Vec<Vec<u16>>,
 }
 
@@ -112,6 +112,9 @@ impl Signatures {
             needed.extend(literals(signature.text).into_iter().map(|literal| (literal, owner)));
         }
         needed.sort();
+        let mut sought: Vec<u16> = needed.iter().map(|(_, owner)| *owner).collect();
+        sought.sort_unstable();
+        sought.dedup();
         let mut texts: Vec<Vec<u8>> = Vec::new();
         let mut owners: Vec<Vec<u16>> = Vec::new();
         for (literal, owner) in needed {
@@ -126,7 +129,7 @@ impl Signatures {
         // A pattern that ignores case takes these for s and k; the automaton folds ASCII only.
         for letter in FOLDING {
             texts.push(letter.to_string().into_bytes());
-            owners.push((0..u16::try_from(all.len()).ok()?).collect());
+            owners.push(sought.clone());
         }
         let mut builder = DFA::builder();
         builder.match_kind(MatchKind::Standard).ascii_case_insensitive(true).prefilter(false);
