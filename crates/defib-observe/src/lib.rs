@@ -13,6 +13,8 @@
 mod calls;
 mod excerpt;
 mod files;
+#[cfg(test)]
+mod fuzz_tests;
 mod listeners;
 mod lockfile;
 mod look;

@@ -21,3 +21,6 @@ pub use progress::{Progress, parse_progress};
 pub use reader::LogReader;
 pub use signatures::{log_literals, log_patterns};
 pub use traceback::{Exception, TraceFrame, Traceback, tracebacks};
+
+#[cfg(test)]
+mod fuzz_tests;
