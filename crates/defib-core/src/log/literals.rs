@@ -43,7 +43,7 @@ impl Known {
 
     /// The better of the two.
     fn best(self) -> Option<Set> {
-        let exact = self.exact.filter(|set| usable(set));
+        let exact = self.exact.filter(usable);
         match (exact, self.inner) {
             (Some(one), Some(other)) => Some(if worth(&one) >= worth(&other) { one } else { other }),
             (one, other) => one.or(other),
