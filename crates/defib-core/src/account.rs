@@ -344,7 +344,22 @@ fn vitals(case: &Case, outcome: &Outcome) -> Map<String, Value> {
     if let Some((done, total, at_s)) = case.progress {
         map.insert("progress".into(), json!({ "done": done, "total": total, "at_s": at_s }));
     }
+    map.extend(log_vitals(&case.log));
     map.insert("outcome".into(), json!(outcome.kind.name()));
+    map
+}
+
+/// How much of the output was judged, where that is not all of it.
+#[must_use]
+pub fn log_vitals(log: &Log) -> Map<String, Value> {
+    let left_out = log.left_out;
+    let mut map = Map::new();
+    if left_out.lines > 0 || left_out.unread_bytes > 0 {
+        map.insert("log_lines".into(), json!(left_out.lines_read));
+        map.insert("log_lines_passed_over".into(), json!(left_out.lines));
+        map.insert("log_matches_passed_over".into(), json!(left_out.matches));
+        map.insert("log_bytes_unread".into(), json!(left_out.unread_bytes));
+    }
     map
 }
 

@@ -9,12 +9,15 @@ use crate::case::{Case, End, Study};
 use crate::cause::{Cause, Fact, Finding, Strength};
 use crate::causes::CATALOGUE;
 use crate::event::Ending;
-use crate::log::FaultDump;
+use crate::log::{FaultDump, LeftOut};
 use crate::outcome::outcome;
 use crate::report::{Evidence, NextStep, Outcome, Place, RankedCause};
 use crate::telling;
 use crate::waits::Purpose;
 use crate::weights::{Weights, proof_class, signs};
+
+/// Beginning of the fact that says what of a large log was judged.
+pub const PASSED_OVER: &str = "not all of the log was judged";
 
 /// Causes below this probability are not named.
 const WORTH_NAMING: f64 = 0.03;
@@ -56,6 +59,7 @@ pub fn diagnose_with(study: &Study<'_>, weights: &Weights) -> Diagnosis {
         causes.push(unknown(study, &mut book));
     }
     book.noise(study);
+    book.passed_over(&study.case.log.left_out);
     if !causes.is_empty() {
         outcome.healthy = false;
     }
@@ -248,6 +252,25 @@ impl EvidenceBook {
             noise: fact.noise,
         });
         id
+    }
+
+    /// Lines that might have spoken for another cause and were not judged.
+    fn passed_over(&mut self, left_out: &LeftOut) {
+        if self.evidence.is_empty() || left_out.matches == 0 && left_out.unread_bytes == 0 {
+            return;
+        }
+        let mut says = format!(
+            "{PASSED_OVER}: of {} lines read, both ends and what matters between",
+            telling::grouped(left_out.lines_read)
+        );
+        if left_out.matches > 0 {
+            let more = telling::grouped(left_out.matches);
+            says.push_str(&format!("; {more} more lines with texts like those kept were passed over"));
+        }
+        if left_out.unread_bytes > 0 {
+            says.push_str(&format!("; {} were not read", telling::size(left_out.unread_bytes)));
+        }
+        self.add(Fact::new("log", says));
     }
 
     /// What a reader would take for the cause, and why it is none.

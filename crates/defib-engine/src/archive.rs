@@ -1,36 +1,66 @@
 //! Finished runs, read back: journal, kept output, report.
 
+use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use defib_core::account;
 use defib_core::event::{Entry, Event, Stream};
-use defib_core::log::Log;
+use defib_core::log::{Log, LogReader};
 use defib_core::report::Report;
 use defib_core::run::RunId;
-use defib_process::KeptLog;
+use defib_process::{KeptLog, Piece};
 use defib_store::State;
 
-/// Bytes read for the judgement from the beginning and from the end of a stream.
-const HEAD: usize = 64 << 10;
-/// See [`HEAD`].
-const TAIL: usize = 1 << 20;
+/// Most bytes of a stream that are read for the judgement.
+const MOST_BYTES: u64 = 512 << 20;
+/// Time that reading may take, all streams together: the report must not wait for it.
+const WITHIN: Duration = Duration::from_millis(600);
+/// The end of a stream is read in any case.
+const TAIL: u64 = 1 << 20;
 
 /// The kept output of a run, as far as the judgement needs it.
 #[must_use]
 pub fn output(folder: &Path) -> Log {
-    let mut texts = Vec::new();
-    for stream in [Stream::Stdout, Stream::Terminal, Stream::Stderr] {
-        let Ok(mut log) = KeptLog::open(folder, stream) else { continue };
-        let mut bytes = Vec::new();
-        let total = log.extent().map_or(0, |extent| extent.total);
-        if total > (HEAD + TAIL) as u64 {
-            bytes = log.read_head(HEAD).unwrap_or_default();
-            bytes.push(b'\n');
+    let until = Instant::now() + WITHIN;
+    let streams = [Stream::Stdout, Stream::Terminal, Stream::Stderr];
+    let readers = streams.into_iter().filter_map(|stream| {
+        let mut kept = KeptLog::open(folder, stream).ok()?;
+        let mut reader = LogReader::new(Some(stream));
+        // What could be read counts, also where the rest cannot be.
+        let _ = read_kept(&mut kept, &mut reader, MOST_BYTES, until);
+        Some(reader)
+    });
+    Log::of(readers)
+}
+
+/// Reads a stream up to what is there now: all of it, or after so many bytes or at
+/// this time only its end.
+fn read_kept(kept: &mut KeptLog, reader: &mut LogReader, most: u64, until: Instant) -> io::Result<()> {
+    let total = kept.extent()?.total;
+    let tail = total.saturating_sub(TAIL);
+    let mut offset = 0;
+    while offset < total {
+        if offset < tail && (offset >= most || Instant::now() >= until) {
+            reader.gap(tail - offset);
+            offset = tail;
         }
-        bytes.extend(log.read_tail(TAIL + HEAD).unwrap_or_default());
-        texts.push((stream, bytes));
+        let mut piece = Piece { start: offset, length: 0 };
+        let mut hole = 0;
+        reader.fill(|space| {
+            piece = kept.read_at(offset, space)?;
+            hole = piece.start.saturating_sub(offset);
+            // Behind a hole the bytes are asked for again, once the reader knows of it.
+            Ok::<usize, io::Error>(if hole > 0 { 0 } else { piece.length })
+        })?;
+        if hole > 0 {
+            reader.gap(hole);
+        } else if piece.length == 0 {
+            break;
+        }
+        offset = if hole > 0 { piece.start } else { piece.end() };
     }
-    Log::read(texts.iter().map(|(stream, bytes)| (Some(*stream), bytes.as_slice())))
+    Ok(())
 }
 
 /// The journal of a run.
@@ -67,4 +97,39 @@ pub fn report(state: &State, run: &RunId) -> std::io::Result<Report> {
 #[must_use]
 pub fn is_running(folder: &Path) -> bool {
     defib_process::sweep::is_held(folder).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run whose output names the trouble far from both ends.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let filler = "INFO frame rendered and handed to the encoder\n".repeat(60_000);
+        let text = format!("{filler}Out of memory: Killed process 4127 (python3)\n{filler}");
+        std::fs::write(folder.path().join("stderr.log"), text).unwrap();
+        folder
+    }
+
+    #[test]
+    fn a_decisive_line_in_the_middle_of_long_output_is_found() {
+        let folder = folder();
+        let log = output(folder.path());
+        let found = log.lines.iter().find(|line| line.text.starts_with("Out of memory")).unwrap();
+        assert_eq!(found.number, 60_001);
+        assert_eq!((log.left_out.unread_bytes, log.left_out.lines_read), (0, 120_001));
+    }
+
+    #[test]
+    fn without_time_both_ends_are_read_and_the_rest_is_told() {
+        let folder = folder();
+        let mut kept = KeptLog::open(folder.path(), Stream::Stderr).unwrap();
+        let mut reader = LogReader::new(None);
+        read_kept(&mut kept, &mut reader, 1 << 20, Instant::now() + Duration::from_secs(60)).unwrap();
+        let log = Log::of([reader]);
+        assert!(log.left_out.unread_bytes > 1 << 20);
+        assert_eq!(log.lines[0].number, 1);
+        assert!(log.lines[log.lines.len() - 1].text.ends_with("encoder"));
+    }
 }

@@ -1,15 +1,16 @@
 //! The same explanation for a process that defib did not start, or for a log alone.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use defib_core::account::{moves, redacted};
+use defib_core::account::{log_vitals, moves, redacted};
 use defib_core::case::{Case, End};
 use defib_core::diagnose::{Diagnosis, diagnose};
-use defib_core::event::Stream;
 use defib_core::facts::{Denied, Look, Vitals};
-use defib_core::log::Log;
+use defib_core::log::{Log, LogReader};
 use defib_core::report::{REPORT_VERSION, Report, RunSummary};
 use defib_observe::{LookRequest, Sampler, look_within};
 
@@ -108,25 +109,37 @@ pub fn log(path: &Path, exit_code: Option<i32>) -> Result<Report, WhyError> {
 /// Where the log cannot be read.
 pub fn case_of_log(path: &Path, exit_code: Option<i32>) -> Result<Case, WhyError> {
     let unreadable = |source| WhyError::Log { path: path.display().to_string(), source };
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes).map_err(unreadable)?;
-        bytes
+    let mut reader = LogReader::new(None);
+    let output_bytes = if path == Path::new("-") {
+        read_all(std::io::stdin().lock(), &mut reader)
     } else {
-        std::fs::read(path).map_err(unreadable)?
+        File::open(path).and_then(|file| read_all(file, &mut reader))
     };
+    let output_bytes = output_bytes.map_err(unreadable)?;
     let end = match exit_code {
         // A shell and subprocess name signals differently: 139 and -11.
         Some(code) if code < 0 => End::Signaled(-code),
         Some(code) => End::Exited(code),
         None => End::Unknown,
     };
-    let log = Log::read([(None::<Stream>, &bytes[..])]);
-    Ok(Case { end, log, output_bytes: bytes.len() as u64, ..Case::default() })
+    Ok(Case { end, log: Log::of([reader]), output_bytes, ..Case::default() })
+}
+
+/// Reads to the end, however far that is, and returns how much there was.
+fn read_all(mut source: impl Read, reader: &mut LogReader) -> std::io::Result<u64> {
+    let mut total = 0;
+    loop {
+        match reader.fill(|space| source.read(space)) {
+            Ok(0) => return Ok(total),
+            Ok(count) => total += count as u64,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 fn report(case: &Case, diagnosis: Diagnosis, id: &str) -> Report {
-    let mut vitals = serde_json::Map::new();
+    let mut vitals = log_vitals(&case.log);
     if let (Some(first), Some(last)) = (case.vitals.first(), case.vitals.last()) {
         let span = (last.at_s - first.at_s).max(0.001);
         vitals.insert("processes".into(), last.processes.into());

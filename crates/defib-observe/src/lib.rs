@@ -14,6 +14,8 @@ mod calls;
 mod coroutine;
 mod excerpt;
 mod files;
+#[cfg(test)]
+mod fuzz_tests;
 mod listeners;
 mod lockfile;
 mod look;

@@ -143,6 +143,20 @@ fn messages(mut bytes: &[u8], each: &mut impl FnMut(&[u8])) -> io::Result<bool> 
     Ok(true)
 }
 
+/// Reads the messages of a datagram as both kinds of socket, as the fuzz target does.
+#[cfg(test)]
+pub(crate) fn each_socket(bytes: &[u8], each: &mut impl FnMut(&[u8])) -> io::Result<bool> {
+    messages(bytes, &mut |body: &[u8]| {
+        each(body);
+        if let Some(socket) = internet_message(body) {
+            assert!(socket.state != LISTEN || socket.send_queue == 0 && socket.traffic.is_none());
+        }
+        if let Some(socket) = unix_message(body) {
+            assert!(socket.peer != Some(0) && socket.path.len() <= body.len() * 3);
+        }
+    })
+}
+
 fn attributes(mut bytes: &[u8], mut each: impl FnMut(u16, &[u8])) {
     while let (Some(length), Some(kind)) = (u16_at(bytes, 0), u16_at(bytes, 2)) {
         let Some(value) = bytes.get(4..usize::from(length)) else {

@@ -1,14 +1,14 @@
 //! Bytes to lines: escape sequences removed, `\r` overwrites split, length bounded.
 
+use std::borrow::Cow;
+
 use crate::event::Stream;
 
+use super::reader::LogReader;
 use super::{Traceback, tracebacks};
 
 /// Longest line kept, in bytes; what is cut is irrelevant to any signature.
-const LONGEST_LINE: usize = 4096;
-
-/// Most lines of one stream that are judged: a tenth from its beginning, the rest from its end.
-const MOST_LINES: usize = 20_000;
+pub(super) const LONGEST_LINE: usize = 4096;
 
 /// One clean line of output.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,30 +23,56 @@ pub struct Line {
     pub unfinished: bool,
 }
 
-/// Everything a program printed, as far as it was kept and read.
+/// What of a program's output was passed over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Lines read.
+    pub lines_read: u64,
+    /// Lines read and not kept.
+    pub lines: u64,
+    /// Of these, lines with a text that a judgement looks for, beyond the first and last ones.
+    pub matches: u64,
+    /// Bytes that were not read at all.
+    pub unread_bytes: u64,
+}
+
+/// What a program printed, as far as it was kept, read and can matter.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
-    /// Lines: standard output first, then standard error.
+    /// Lines: standard output first, then standard error. Of a large stream the
+    /// beginning, the end, and from between the lines that a judgement looks for.
     pub lines: Vec<Line>,
     /// Python tracebacks found in them, in order of lines.
     pub tracebacks: Vec<Traceback>,
+    /// What was passed over.
+    pub left_out: LeftOut,
 }
 
 impl Log {
     /// Reads streams of bytes.
     #[must_use]
     pub fn read<'a>(streams: impl IntoIterator<Item = (Option<Stream>, &'a [u8])>) -> Self {
-        let mut lines = Vec::new();
-        for (stream, bytes) in streams {
-            let from = lines.len();
-            clean_lines(stream, bytes, &mut lines);
-            // Half a million lines of a letter each say no more than their ends.
-            let surplus = (lines.len() - from).saturating_sub(MOST_LINES);
-            let first = (from + MOST_LINES / 10).min(lines.len());
-            lines.drain(first..first + surplus);
+        let readers = streams.into_iter().map(|(stream, bytes)| {
+            let mut reader = LogReader::new(stream);
+            reader.push(bytes);
+            reader
+        });
+        Self::of(readers)
+    }
+
+    /// What these readers have read.
+    #[must_use]
+    pub fn of(readers: impl IntoIterator<Item = LogReader>) -> Self {
+        let mut log = Self::default();
+        for reader in readers {
+            let left_out = reader.finish(&mut log.lines);
+            log.left_out.lines_read += left_out.lines_read;
+            log.left_out.lines += left_out.lines;
+            log.left_out.matches += left_out.matches;
+            log.left_out.unread_bytes += left_out.unread_bytes;
         }
-        let tracebacks = tracebacks(&lines);
-        Self { lines, tracebacks }
+        log.tracebacks = tracebacks(&log.lines);
+        log
     }
 
     /// The last `count` non-empty lines, oldest first, progress bars folded.
@@ -65,50 +91,61 @@ impl Log {
     }
 }
 
-/// Appends the clean lines of one stream, numbered from 1.
-pub fn clean_lines(stream: Option<Stream>, bytes: &[u8], lines: &mut Vec<Line>) {
-    let mut number = 0;
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        let end = rest.iter().position(|&byte| byte == b'\n');
-        let (raw, after) = match end {
-            Some(end) => (&rest[..end], &rest[end + 1..]),
-            None => (rest, &rest[rest.len()..]),
-        };
-        number += 1;
-        // A terminal shows the text after the last carriage return; a progress
-        // bar that was redrawn a thousand times is one line.
-        let trimmed = raw.strip_suffix(b"\r").unwrap_or(raw);
-        let visible = trimmed.rsplit(|&byte| byte == b'\r').find(|part| !part.is_empty()).unwrap_or(trimmed);
-        lines.push(Line { stream, number, text: strip_escapes(visible), unfinished: end.is_none() });
-        rest = after;
+/// The part of a line that a terminal shows: the text after the last carriage
+/// return. A progress bar that was redrawn a thousand times is one line.
+pub(super) fn visible(raw: &[u8]) -> &[u8] {
+    let mut end = raw.len();
+    while let Some(at) = memchr::memrchr(b'\r', &raw[..end]) {
+        if at + 1 < end {
+            return &raw[at + 1..end];
+        }
+        end = at;
     }
+    &raw[..end]
 }
 
-/// Removes ANSI escape sequences and control characters; invalid UTF-8 is replaced.
-fn strip_escapes(bytes: &[u8]) -> String {
-    let bytes = &bytes[..bytes.len().min(LONGEST_LINE)];
-    let mut clean = Vec::with_capacity(bytes.len());
+/// A raw line without its line end as clean text; invalid UTF-8 is replaced.
+pub(super) fn clean_text(raw: &[u8]) -> Cow<'_, str> {
+    let shown = visible(raw);
+    let shown = &shown[..shown.len().min(LONGEST_LINE)];
+    if !has_controls(shown) {
+        return String::from_utf8_lossy(shown);
+    }
+    let mut clean = Vec::with_capacity(shown.len());
+    strip_controls(shown, &mut clean);
+    Cow::Owned(match String::from_utf8_lossy(&clean) {
+        Cow::Owned(text) => text,
+        Cow::Borrowed(text) => text.to_owned(),
+    })
+}
+
+/// Is there a byte that a terminal does not show as it is (tabs and line ends apart)?
+pub(super) fn has_controls(bytes: &[u8]) -> bool {
+    // In pieces without an early end, so that the compiler makes wide comparisons of it.
+    bytes.chunks(4096).any(|piece| {
+        let strange = |byte: u8| (byte < 0x20 && byte != b'\t' && byte != b'\n' && byte != b'\r') || byte == 0x7f;
+        piece.iter().fold(false, |found, &byte| found | strange(byte))
+    })
+}
+
+/// Appends bytes without ANSI escape sequences and control characters.
+pub(super) fn strip_controls(bytes: &[u8], clean: &mut Vec<u8>) {
+    let from = clean.len();
     let mut index = 0;
-    while let Some(&byte) = bytes.get(index) {
-        match byte {
-            0x1b => index += escape_length(&bytes[index..]),
-            b'\t' => {
-                clean.push(b'\t');
+    while index < bytes.len() {
+        let rest = &bytes[index..];
+        let plain = rest.iter().position(|&byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f).unwrap_or(rest.len());
+        clean.extend_from_slice(&rest[..plain]);
+        index += plain;
+        match bytes.get(index) {
+            Some(0x1b) => index += escape_length(&bytes[index..]),
+            Some(0x08) => {
+                clean.truncate(clean.len().saturating_sub(1).max(from));
                 index += 1;
             }
-            0x08 => {
-                clean.pop();
-                index += 1;
-            }
-            0..=0x1f | 0x7f => index += 1,
-            _ => {
-                clean.push(byte);
-                index += 1;
-            }
+            _ => index += 1,
         }
     }
-    String::from_utf8_lossy(&clean).into_owned()
 }
 
 /// Length of the escape sequence that starts `bytes` (ECMA-48: CSI, OSC and two-byte forms).
@@ -133,9 +170,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn texts(bytes: &[u8]) -> Vec<String> {
-        let mut lines = Vec::new();
-        clean_lines(None, bytes, &mut lines);
-        lines.into_iter().map(|line| line.text).collect()
+        Log::read([(None, bytes)]).lines.into_iter().map(|line| line.text).collect()
     }
 
     #[test]
@@ -154,9 +189,12 @@ mod tests {
     fn of_very_many_lines_the_ends_are_kept() {
         let text: String = (0..100_000).map(|number| format!("{number}\n")).collect();
         let log = Log::read([(None, text.as_bytes())]);
-        assert_eq!(log.lines.len(), MOST_LINES);
-        assert_eq!((log.lines[0].text.as_str(), log.lines[MOST_LINES - 1].text.as_str()), ("0", "99999"));
-        assert_eq!(log.lines[MOST_LINES - 1].number, 100_000);
+        assert_eq!(log.lines.len(), crate::log::reader::MOST_LINES);
+        assert_eq!(
+            (log.lines[0].text.as_str(), log.lines[crate::log::reader::MOST_LINES - 1].text.as_str()),
+            ("0", "99999")
+        );
+        assert_eq!(log.lines[crate::log::reader::MOST_LINES - 1].number, 100_000);
     }
 
     proptest! {

@@ -30,6 +30,8 @@ impl FaultDump {
         innermost_user_trace(&outermost_first).map(of_trace)
     }
 }
+/// Begins the headline.
+pub(super) const HEADLINE: &str = "Fatal Python error: ";
 
 static HEAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"^Fatal Python error: (.+)$"));
 static FRAME: LazyLock<Regex> = LazyLock::new(|| pattern(r#"^  File "([^"]+)", line (\d+) in (.+)$"#));
@@ -39,16 +41,22 @@ static FRAME: LazyLock<Regex> = LazyLock::new(|| pattern(r#"^  File "([^"]+)", l
 pub fn fault_dumps(lines: &[Line]) -> Vec<FaultDump> {
     let heads = lines.iter().enumerate().filter_map(|(index, line)| {
         let fault = HEAD.captures(&line.text)?[1].to_owned();
-        Some(FaultDump { fault, frames: current_thread(&lines[index + 1..]), line: index })
+        Some(FaultDump { fault, frames: current_thread(below(lines, index)), line: index })
     });
     heads.collect()
+}
+
+/// The lines below this one, up to where some are missing.
+fn below(lines: &[Line], index: usize) -> &[Line] {
+    let (head, rest) = (&lines[index], &lines[index + 1..]);
+    let follows = |(at, line): &(usize, &Line)| line.stream == head.stream && line.number == head.number + 1 + at;
+    &rest[..rest.iter().enumerate().take(4000).take_while(follows).count()]
 }
 
 /// Frames below "Current thread", or below the first "Stack" where only one is printed.
 fn current_thread(lines: &[Line]) -> Vec<TraceFrame> {
     let start = lines
         .iter()
-        .take(4000)
         .position(|line| line.text.starts_with("Current thread ") || line.text.starts_with("Stack (most recent"));
     let Some(start) = start else {
         return Vec::new();

@@ -80,7 +80,7 @@ impl Traceback {
     }
 }
 
-const HEADER: &str = "Traceback (most recent call last):";
+pub(super) const HEADER: &str = "Traceback (most recent call last):";
 const CHAINED: [&str; 2] = [
     "During handling of the above exception, another exception occurred:",
     "The above exception was the direct cause of the following exception:",
@@ -107,7 +107,7 @@ pub fn tracebacks(lines: &[Line]) -> Vec<Traceback> {
             index += 1;
             continue;
         };
-        let reader = Reader { lines, prefix };
+        let reader = Reader { lines, start: index, prefix };
         let traceback = reader.read_chain(index);
         index = traceback.as_ref().map_or(index + 1, |traceback| traceback.end_line.max(index + 1));
         found.extend(traceback);
@@ -121,21 +121,34 @@ fn header_prefix(line: &str) -> Option<String> {
     Some(line[..at].to_owned())
 }
 
+/// The line without what a launcher puts before the lines of its children.
+pub(super) fn without_prefix(line: &str) -> &str {
+    PREFIX.find(line).map_or(line, |found| &line[found.end()..])
+}
+
 struct Reader<'a> {
     lines: &'a [Line],
+    /// Index of the first header.
+    start: usize,
     prefix: String,
 }
 
 impl Reader<'_> {
     /// The line without the prefix of the block.
     fn text(&self, index: usize) -> Option<&str> {
-        let text = self.lines.get(index)?.text.as_str();
+        let line = self.lines.get(index)?;
+        // Lines between two kept ones may be missing; nothing goes on across a hole.
+        let first = &self.lines[self.start];
+        if line.stream != first.stream || line.number + self.start != first.number + index {
+            return None;
+        }
+        let text = line.text.as_str();
         if self.prefix.is_empty() {
             return Some(text);
         }
         match text.strip_prefix(&self.prefix) {
             Some(rest) => Some(rest),
-            None => Some(PREFIX.find(text).map_or(text, |found| &text[found.end()..])),
+            None => Some(without_prefix(text)),
         }
     }
 

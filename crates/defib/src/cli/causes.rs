@@ -8,6 +8,7 @@ use clap::Args;
 use defib_core::cause::Cause;
 use defib_core::causes::{CATALOGUE, find};
 use defib_core::causes_page::page;
+use defib_core::log::{log_literals, log_patterns};
 use serde_json::json;
 
 use crate::present::style::STRONG;
@@ -23,12 +24,23 @@ pub(super) struct Causes {
     /// Print the whole page in Markdown
     #[arg(long, conflicts_with_all = ["json", "id"])]
     markdown: bool,
+    /// Print what logs are searched for, one pattern a line, as `rg -f -` reads it
+    #[arg(long, conflicts_with_all = ["json", "id", "markdown"])]
+    patterns: bool,
+    /// Print the literals behind the patterns, one a line, as `rg -iFf -` reads it
+    #[arg(long, conflicts_with_all = ["json", "id", "markdown", "patterns"])]
+    literals: bool,
 }
 
 impl Causes {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         if self.markdown {
             write!(std::io::stdout(), "{}", page())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.patterns || self.literals {
+            let texts = if self.patterns { log_patterns() } else { log_literals() };
+            writeln!(std::io::stdout(), "{}", texts.join("\n"))?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut causes: Vec<&Cause> = match &self.id {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use defib_core::diagnose::PASSED_OVER;
 use defib_core::facts::Denied;
 use defib_core::report::{Evidence, NextStep, OutcomeKind, Place, RankedCause, Report};
 use defib_core::telling::{base_name, seconds, short_command, signal_name};
@@ -263,6 +264,10 @@ fn footer(text: &mut String, report: &Report) {
             "\n  {BAD}left:{BAD:#} pid {} {} (state {}, in {})",
             leftover.pid, leftover.command, leftover.state, leftover.wchan
         );
+    }
+    // A log that was not judged as a whole: the reader must know before trusting "not known".
+    if let Some(fact) = report.evidence.iter().find(|fact| fact.source == "log" && fact.says.starts_with(PASSED_OVER)) {
+        let _ = writeln!(text, "\n  {DIM}{}{DIM:#}", wrapped(&fact.says, 2));
     }
     if report.run.started.is_some() {
         said.push("output kept".to_owned());

@@ -95,7 +95,7 @@ fn one(stream: Option<Stream>, entries: &[Entry], log: &Log, fatal: Option<&Rang
             p.warn { "⚠ " (size(fate.not_kept)) " of it are not kept (" (tell_within(fate.reason.as_deref().unwrap_or("log budget"), 200)) "); all of it was passed on." }
         }
         @if fate.reader_gone { p.quiet { "The reader of this output went away before the end." } }
-        @if !numbered { p.quiet { "Only its beginning and its last MiB were read for this page." } }
+        @if !numbered { p.quiet { "Of so much only the beginning, the end and the lines that a cause looks for were read for this page." } }
         @if chosen.is_empty() { p.quiet { "nothing" } }
         @else {
             @let open = opened(&chosen, fatal);
