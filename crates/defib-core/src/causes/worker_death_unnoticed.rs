@@ -124,7 +124,7 @@ fn is_worker(life: &Lifetime, node: &Node<'_>) -> bool {
 
 fn name_of(life: &Lifetime) -> String {
     let words: Vec<String> = life.command.split(' ').map(str::to_owned).collect();
-    format!("{} (pid {})", cut(&short_command(&words), 60), life.pid)
+    if life.command.is_empty() { format!("pid {}", life.pid) } else { format!("{} (pid {})", cut(&short_command(&words), 60), life.pid) }
 }
 
 fn how(life: &Lifetime) -> String {

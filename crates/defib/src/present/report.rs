@@ -12,6 +12,8 @@ use super::style::{BAD, DIM, GOOD, NOTE, STRONG, WARN};
 
 /// Further causes shown after the first.
 const OTHERS: usize = 3;
+/// Probability from which on a further cause gets a line.
+const WORTH_A_LINE: f64 = 0.08;
 
 /// A run that ended well and left nothing is not worth a word.
 pub(crate) fn worth_showing(report: &Report) -> bool {
@@ -56,10 +58,13 @@ fn written(report: &Report, sources: &Sources, of: Of) -> String {
         cause(&mut text, report, first);
         place(&mut text, report, first, sources);
         steps(&mut text, &first.next_steps);
-        for other in causes.take(OTHERS) {
+        // The JSON report names weaker ones too.
+        let worth = |other: &&RankedCause| other.proved || other.probability >= WORTH_A_LINE;
+        for other in causes.filter(worth).take(OTHERS) {
             let _ = writeln!(
                 text,
-                "\n  {STRONG}also {}{STRONG:#}, {}: {}",
+                "\n  {STRONG}{} {}{STRONG:#}, {}: {}",
+                if other.consequence { "then" } else { "also" },
                 other.id,
                 weight(other),
                 wrapped(&other.explanation, 4)
