@@ -47,7 +47,7 @@ pub fn growth(study: &Study<'_>) -> Option<Growth> {
     if !over && study.case.end != crate::case::End::Alive {
         return None;
     }
-    let vitals = &study.case.vitals;
+    let vitals = alive(study);
     if vitals.len() < 5 {
         return None;
     }
@@ -76,9 +76,18 @@ pub fn growth(study: &Study<'_>) -> Option<Growth> {
     })
 }
 
+/// Vital signs until the end began: what a sample sees after that is the tree going.
+fn alive<'a>(study: &Study<'a>) -> &'a [Vitals] {
+    let vitals = &study.case.vitals;
+    let ending_s = study.case.ending.as_ref().map_or(f64::INFINITY, |(at_s, _)| *at_s);
+    let until = vitals.iter().position(|vitals| vitals.at_s > ending_s || vitals.rss_bytes == 0);
+    &vitals[..until.unwrap_or(vitals.len())]
+}
+
 /// Threads grew steadily: at the beginning, at the end.
 #[must_use]
-pub fn threads(vitals: &[Vitals]) -> Option<(u32, u32)> {
+pub fn threads(study: &Study<'_>) -> Option<(u32, u32)> {
+    let vitals = alive(study);
     let (first, last) = (vitals.get(vitals.len() / 4)?, vitals.last()?);
     let ups = vitals.windows(2).filter(|pair| pair[1].threads > pair[0].threads).count();
     let downs = vitals.windows(2).filter(|pair| pair[1].threads < pair[0].threads).count();

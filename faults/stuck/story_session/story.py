@@ -1,5 +1,6 @@
 """Writes illustrated stories: each story asks for its own pictures."""
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
@@ -12,6 +13,7 @@ def picture(prompt: str) -> int:
 
 def story(title: str) -> list[int]:
     logging.info("story %s", title)
+    time.sleep(0.3)  # fonts
     pages = [pool.submit(picture, f"{title} page {n}") for n in range(4)]
     return [page.result() for page in pages]
 

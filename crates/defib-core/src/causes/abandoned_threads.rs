@@ -33,7 +33,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     }
     let graph = study.graph.as_ref()?;
     let (function, ids) = crowd(graph)?;
-    let grew = threads(&study.case.vitals);
+    let grew = threads(study);
     let node = &graph.nodes[ids[0]];
     let busy = ids.iter().filter(|&&id| graph.nodes[id].active()).count();
     let timeouts = study.case.log.lines.iter().filter(|line| gives_up(&line.text)).count();

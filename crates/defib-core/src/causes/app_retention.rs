@@ -20,7 +20,7 @@ pub(super) static CAUSE: Cause = Cause {
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
     let growth = growth(study)?;
-    if threads(&study.case.vitals).is_some() {
+    if threads(study).is_some() {
         return None;
     }
     let keepers = keepers(&study.case.looks);
