@@ -381,12 +381,14 @@ fn place(fault: &Fault, home: &Path, place: &Value) -> Result<(), String> {
     if let Some(wanted) = &fault.where_file
         && path.file_name().and_then(std::ffi::OsStr::to_str) != Some(wanted)
     {
-        return Err(format!("place: wanted a line of {wanted}, found {file}"));
+        let found = path.strip_prefix(home).unwrap_or(&path).display();
+        return Err(format!("place: wanted a line of {wanted}, found {found}"));
     }
     let Some(wanted) = fault.line.as_ref().filter(|_| !fault.where_any) else { return Ok(()) };
     let source = fs::read_to_string(&path).map_err(|error| format!("{file}: {error}"))?;
     let number = usize::try_from(place["line"].as_u64().unwrap_or(0)).unwrap_or(0);
     let line = source.lines().nth(number.saturating_sub(1)).unwrap_or_default();
+    let file = path.strip_prefix(home).unwrap_or(&path).display();
     if line.contains(wanted) {
         Ok(())
     } else {
