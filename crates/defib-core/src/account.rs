@@ -15,6 +15,7 @@ use crate::log::Log;
 use crate::redact::{redact, redact_words};
 use crate::report::{Action, Leftover, Outcome, OutcomeKind, REPORT_VERSION, Report, RunSummary};
 use crate::telling::{seconds, signal_name, size};
+use crate::waits::{Grade, Graph, judge};
 
 /// At most so many looks are compared.
 pub const LOOKS: usize = 6;
@@ -76,7 +77,13 @@ pub fn case(entries: &[Entry], log: Log) -> Case {
     let root = case.root;
     let ending_s = case.ending.as_ref().map(|(at_s, _)| *at_s);
     case.looks.retain(|look| shows_work(look, root, ending_s));
-    case.looks = last_looks(std::mem::take(&mut case.looks), case.ending.as_ref());
+    match stalled_while_ending(&case) {
+        Some((asked_s, cancelled)) => {
+            case.looks = looks_of_cancelled(&case, asked_s);
+            case.ending = Some(cancelled);
+        }
+        None => case.looks = last_looks(std::mem::take(&mut case.looks), case.ending.as_ref()),
+    }
     case.moving = moved(&case);
     case
 }
@@ -138,6 +145,26 @@ fn answered(case: &Case, ended_s: f64) -> Option<(f64, Ending)> {
     // A key that was typed is written down a moment after it took effect.
     let soon = (-0.5..SOON_S).contains(&(ended_s - last.at_s));
     soon.then(|| (last.at_s, Ending::Cancelled { signal: last.signal, sender: last.sender.clone() }))
+}
+
+/// It was asked to end, and then stood still until patience was over: when it was
+/// asked, and the ending that this is.
+fn stalled_while_ending(case: &Case) -> Option<(f64, (f64, Ending))> {
+    let Some((at_s, Ending::Stalled { quiet_s })) = &case.ending else { return None };
+    let asked = case.signals.iter().find(|seen| [1, 2, 15].contains(&seen.signal))?;
+    let first = asked.at_s < *at_s && at_s - quiet_s > asked.at_s - 0.5;
+    let cancelled = Ending::Cancelled { signal: asked.signal, sender: asked.sender.clone() };
+    first.then_some((asked.at_s, (*at_s, cancelled)))
+}
+
+/// Where it stood before it was asked to end, if it stood: that is why somebody gave
+/// up. Else where it got stuck on its way out.
+fn looks_of_cancelled(case: &Case, asked_s: f64) -> Vec<Look> {
+    let (before, after): (Vec<Look>, Vec<Look>) = case.looks.iter().cloned().partition(|look| look.at_s <= asked_s);
+    let before = last_looks(before, None);
+    let graph = Graph::new(&before, case.relay).filter(|graph| graph.looks >= 2);
+    let stood = graph.is_some_and(|graph| judge(&graph, case.root, false).grade >= Grade::Probable);
+    if stood || after.is_empty() { before } else { last_looks(after, case.ending.as_ref()) }
 }
 
 /// What is summed up while reading: bytes of each stream, lifetimes of processes.

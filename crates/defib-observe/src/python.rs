@@ -123,6 +123,7 @@ fn traces(pid: i32, config: &Config) -> Result<(String, Vec<StackTrace>, PythonS
     let start = Instant::now();
     let mut last = String::new();
     let mut spy = None;
+    let mut best: Option<(usize, Vec<StackTrace>)> = None;
     for attempt in 0..TRIES {
         if attempt > 0 {
             if start.elapsed() >= TRIES_WITHIN {
@@ -140,14 +141,35 @@ fn traces(pid: i32, config: &Config) -> Result<(String, Vec<StackTrace>, PythonS
         let Some(mut attached) = spy.take() else { continue };
         match attached.get_stack_traces() {
             Ok(traces) => {
-                let version = format!("{}.{}", attached.version.major, attached.version.minor);
-                return Ok((version, traces, attached));
+                let torn = traces.iter().filter(|trace| is_torn(trace)).count();
+                if best.as_ref().is_none_or(|(least, _)| torn < *least) {
+                    best = Some((torn, traces));
+                }
             }
             Err(error) => last = format!("{error:#}"),
         }
         spy = Some(attached);
+        if best.as_ref().is_some_and(|(torn, _)| *torn == 0) {
+            break;
+        }
     }
-    Err(last)
+    match (best, spy) {
+        (Some((_, traces)), Some(spy)) => {
+            let version = format!("{}.{}", spy.version.major, spy.version.minor);
+            Ok((version, traces, spy))
+        }
+        _ => Err(last),
+    }
+}
+
+/// A running thread whose stack ends in the middle: a generator's frame is not linked
+/// to its caller while it is resumed. A thread that native code started ends in any
+/// function of its own and is read again for nothing.
+fn is_torn(trace: &StackTrace) -> bool {
+    let ends_well = |frame: &py_spy::Frame| {
+        matches!(plain_name(&frame.name), "<module>" | "_bootstrap" | "_run_module_as_main" | "__bootstrap")
+    };
+    trace.active && !trace.frames.last().is_some_and(ends_well)
 }
 
 /// Finds the kernel's thread of each Python thread.

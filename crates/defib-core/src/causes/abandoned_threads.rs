@@ -95,5 +95,5 @@ fn giving_up_line(look: &Look) -> Option<Place> {
 
 fn gives_up(text: &str) -> bool {
     let text = text.to_lowercase();
-    ["timed out", "timeout", "time limit", "gave up", "giving up", "took too long", "deadline"].iter().any(|word| text.contains(word))
+    ["timed out", "timeout", "time limit", "gave up", "giving up", "took too long", "deadline", "did not answer", "did not finish", "no answer within", "no result within"].iter().any(|word| text.contains(word))
 }

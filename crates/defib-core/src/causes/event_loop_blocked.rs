@@ -9,7 +9,8 @@ use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Frame, Look, Thread};
 use crate::place::{is_user_file, of_frame};
 use crate::pattern::pattern;
-use crate::telling::{cut, told_by_line, base_name, frame_name, process_name, seconds, wait_words};
+use crate::telling::{base_name, cut, frame_name, process_name, seconds, told_by_line, wait_words};
+use crate::waits::Node;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "event-loop-blocked",
@@ -32,10 +33,10 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         return by_log(study);
     }
     let graph = study.graph.as_ref()?;
-    let node = graph.nodes.iter().find(|node| node.process.in_tree && blocking_frame(node.thread).is_some())?;
-    let frame = blocking_frame(node.thread)?;
-    let seen = study.case.looks.iter().filter(|look| same_step(look, node.process.pid, node.thread.tid, frame)).count();
-    let looks = study.case.looks.len();
+    let node = graph.nodes.iter().find(|node| node.process.in_tree && !step_frames(node.thread).is_empty())?;
+    let looks = &study.case.looks;
+    let (frame, seen) = blocking_frame(looks, node)?;
+    let span_s = span(looks, seen);
     let does = wait_words(node);
     let name = process_name(node.process);
     let inside = node.thread.python.as_ref().and_then(|stack| stack.frames.first());
@@ -46,14 +47,14 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     if let Some(inside) = inside.filter(|inside| !std::ptr::eq(*inside, frame)) {
         facts.push(Fact::new("stack", format!("innermost frame: {}", frame_name(inside))).of(node.process.pid));
     }
-    facts.push(Fact::new("stack", format!("in the same step in {seen} of {looks} looks over {}", seconds(span(study, seen)))).of(node.process.pid));
+    facts.push(Fact::new("stack", format!("in the same step in {seen} of {} looks over {}", looks.len(), seconds(span_s))).of(node.process.pid));
     let explanation = format!(
         "the event loop of {name} is blocked: {}:{} ({}) {does} in the loop's own thread, so every other task stands still",
         base_name(&frame.file),
         frame.line,
         frame.function
     );
-    let finding = if seen >= 2 && span(study, seen) >= 0.5 {
+    let finding = if seen >= 2 && span_s >= 0.5 {
         Finding::proof(explanation, facts).rank(42)
     } else {
         Finding::signs(vec![Sign::seen(Group::Stack, "once inside a blocking call")], explanation, facts)
@@ -76,19 +77,31 @@ fn by_log(study: &Study<'_>) -> Option<Finding> {
     )
 }
 
-fn span(study: &Study<'_>, seen: usize) -> f64 {
-    let looks = &study.case.looks;
+fn span(looks: &[Look], seen: usize) -> f64 {
     let first = looks.len().saturating_sub(seen.max(1));
     looks.last().map_or(0.0, |last| last.at_s - looks[first].at_s)
 }
 
-/// The user's innermost frame inside a step of an event loop.
-fn blocking_frame(thread: &Thread) -> Option<&Frame> {
-    let frames = &thread.python.as_ref()?.frames;
-    let step = frames.iter().position(is_loop_step)?;
-    let inside = &frames[..step];
+/// The user's frames inside a step of an event loop, innermost first; none for a
+/// thread that is in no step.
+fn step_frames(thread: &Thread) -> Vec<&Frame> {
+    let frames = thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
+    let Some(step) = frames.iter().position(is_loop_step) else { return Vec::new() };
     // A thread pool of the same program has its own frames, not those of a loop.
-    inside.iter().find(|frame| is_user_file(&frame.file))
+    frames[..step].iter().filter(|frame| is_user_file(&frame.file)).collect()
+}
+
+/// The frame that the step was in again and again, and in how many looks. What a
+/// blocking function calls changes from look to look, and the task goes from line to
+/// line also between its awaits: the function that stays is between the two.
+fn blocking_frame<'a>(looks: &[Look], node: &Node<'a>) -> Option<(&'a Frame, usize)> {
+    let seen = |frame: &Frame| looks.iter().filter(|look| was_inside(look, node, frame)).count();
+    let counted: Vec<(&Frame, usize)> =
+        step_frames(node.thread).into_iter().map(|frame| (frame, seen(frame))).collect();
+    let (task, called) = counted.split_last()?;
+    let most = called.iter().map(|(_, seen)| *seen).max().unwrap_or(0);
+    let stays = if most >= 2 { called.iter().find(|(_, seen)| *seen == most) } else { Some(task).filter(|(_, seen)| *seen >= 2) };
+    stays.or(counted.first()).copied()
 }
 
 /// The function of a loop that runs one ready step, for asyncio, trio, tornado and curio.
@@ -100,8 +113,10 @@ fn is_loop_step(frame: &Frame) -> bool {
         || (file.ends_with("asyncio/runners.py") && frame.function == "run" && file.contains("uvloop"))
 }
 
-/// In an earlier look the same thread was inside the same function of the user.
-fn same_step(look: &Look, pid: i32, tid: i32, frame: &Frame) -> bool {
-    let thread = look.process(pid).and_then(|process| process.threads.iter().find(|thread| thread.tid == tid));
-    thread.and_then(blocking_frame).is_some_and(|earlier| earlier.function == frame.function && earlier.file == frame.file)
+/// In this look the same thread was inside the same function of the user, within a step.
+fn was_inside(look: &Look, node: &Node<'_>, frame: &Frame) -> bool {
+    let process = look.process(node.process.pid);
+    let thread = process.and_then(|process| process.threads.iter().find(|thread| thread.tid == node.thread.tid));
+    let same = |earlier: &&Frame| earlier.function == frame.function && earlier.file == frame.file;
+    thread.is_some_and(|thread| step_frames(thread).iter().any(same))
 }

@@ -4,6 +4,7 @@ use crate::case::{End, Study};
 use crate::cause::{Cause, Fact, Finding, Retry};
 use crate::event::Ending;
 use crate::telling::{quoted, seconds, sender_name, signal_name};
+use crate::waits::Grade;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "interrupted",
@@ -32,14 +33,27 @@ fn by_defib(study: &Study<'_>) -> Option<Finding> {
     }
     let Ending::Cancelled { signal, sender } = ending else { return None };
     let who = sender.as_ref().map_or_else(|| "an unknown sender".to_owned(), sender_name);
-    let fact = Fact::new("signal", format!("{} arrived from {who}", signal_name(*signal))).at(*at_s);
-    let explanation = if sender.as_ref().is_some_and(|sender| sender.pid == 0) {
-        format!("{} at the terminal ended it after {}", if *signal == 2 { "Ctrl+C" } else { "a closed window" }, seconds(*at_s))
+    // It was asked first and only then got stuck: what it stood at follows from that.
+    let asked_s = study.case.signals.iter().find(|seen| seen.signal == *signal).map_or(*at_s, |seen| seen.at_s);
+    let stood_s = at_s - asked_s;
+    let after = study.case.looks.first().is_some_and(|look| look.at_s > asked_s);
+    let late = stood_s > 1.0 && after && study.grade() >= Grade::Probable;
+    let fact = Fact::new("signal", format!("{} arrived from {who}", signal_name(*signal))).at(asked_s);
+    let how = if sender.as_ref().is_some_and(|sender| sender.pid == 0) {
+        format!("{} at the terminal", if *signal == 2 { "Ctrl+C" } else { "a closed window" })
     } else {
-        format!("{} from {who} ended it after {}", signal_name(*signal), seconds(*at_s))
+        format!("{} from {who}", signal_name(*signal))
     };
-    Some(Finding::proof(explanation, vec![fact]).rank(60))
+    let explanation = if late {
+        format!("{how} came after {}; it did not end by itself within {}, so defib ended it", seconds(asked_s), seconds(stood_s))
+    } else {
+        format!("{how} ended it after {}", seconds(asked_s))
+    };
+    Some(Finding::proof(explanation, vec![fact]).rank(if late { ROOT } else { 60 }))
 }
+
+/// Before everything that only follows.
+const ROOT: i32 = 2;
 
 /// The signal went to the program itself.
 fn by_signal(study: &Study<'_>) -> Option<Finding> {

@@ -1,7 +1,7 @@
 //! A parent waits for a child that is dead.
 
 use crate::case::{Lifetime, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign, Strength};
 use crate::facts::ProcessState;
 use crate::telling::{cut, node_fact, node_place, process_name, seconds, short_command, signal_name, steadiness, wait_words};
 use crate::waits::{Grade, Graph, Node, NodeId, Purpose};
@@ -23,9 +23,16 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         return None;
     }
     let graph = study.graph.as_ref()?;
-    let Some((id, dead)) = waiters(graph).into_iter().find_map(|id| Some((id, dead_child(study, graph, id)?))) else {
-        return by_idle_pool(study, graph);
-    };
+    let by_child = by_child(study, graph);
+    // A pool reaps its workers itself, so how one ended is often not seen; that the
+    // others are idle proves as much.
+    let proved = by_child.as_ref().is_some_and(|finding| finding.strength == Strength::Proof);
+    if proved { by_child } else { by_idle_pool(study, graph).or(by_child) }
+}
+
+/// A thread waits for what a child should bring, and the child is gone.
+fn by_child(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
+    let (id, dead) = waiters(graph).into_iter().find_map(|id| Some((id, dead_child(study, graph, id)?)))?;
     let node = &graph.nodes[id];
     let bad = dead.failed() == Some(true);
     if !graph.escaped_holders(id).is_empty() {

@@ -1,5 +1,6 @@
 //! Runs the programs of `faults/`, with each left out in turn, and says how
 //! often the answer is right: `bench/accuracy [--fit] [--again] [NAME…]`.
+//! `--programs FOLDER` asks the same of programs that nobody of us knew.
 
 mod baseline;
 mod fit;
@@ -15,7 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use defib_testkit::corpus::{Program, Runner, marks, programs};
+use defib_core::diagnose::diagnose;
+use defib_testkit::corpus::{Program, Runner, programs};
 
 use seen::Seen;
 
@@ -24,6 +26,10 @@ use seen::Seen;
 struct Options {
     /// Programs to take, by a part of their names; all without.
     names: Vec<String>,
+    /// Take the programs of another folder, and judge them by the weights that defib
+    /// ships with: how well answers carry over.
+    #[arg(long, conflicts_with = "fit")]
+    programs: Option<PathBuf>,
     /// Write the fitted weights into the program's source.
     #[arg(long)]
     fit: bool,
@@ -36,7 +42,7 @@ struct Options {
     /// The defib to try.
     #[arg(long)]
     defib: Option<PathBuf>,
-    /// Folder for the results.
+    /// Folder for the results; `bench/results` without, and none for `--programs`.
     #[arg(long)]
     results: Option<PathBuf>,
 }
@@ -46,12 +52,13 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let defib = options.defib.clone().unwrap_or_else(|| target.join("release/defib"));
-    let mut corpus = programs(&root.join("faults"))?;
+    let folder = options.programs.clone().unwrap_or_else(|| root.join("faults"));
+    let mut corpus = programs(&folder).with_context(|| folder.display().to_string())?;
     let wanted = |program: &Program| {
         options.names.is_empty() || options.names.iter().any(|name| program.name.contains(name.as_str()))
     };
     corpus.retain(wanted);
-    let kept = target.join("accuracy");
+    let kept = target.join(if options.programs.is_some() { "accuracy-other" } else { "accuracy" });
     fs::create_dir_all(&kept)?;
     // A build meanwhile must not change what is measured.
     let copy = fs::canonicalize(&kept)?.join("defib");
@@ -60,21 +67,38 @@ fn main() -> Result<()> {
     }
     let runner = Runner::new(copy, &target);
     let (all, untried) = see(&options, &runner, &corpus, &kept)?;
+    if options.programs.is_some() {
+        let shipped: Vec<_> = all.iter().map(|seen| seen.case.as_ref().map(diagnose)).collect();
+        return report(&options, &measure::measure(&all, &shipped), &untried, options.results.as_deref());
+    }
     let left_out = fit::left_out(&all);
     let measured = measure::measure(&all, &left_out.diagnoses);
     let results = options.results.clone().unwrap_or_else(|| root.join("bench/results"));
-    fs::create_dir_all(&results)?;
-    picture::reliability(&measured.reliability, &results.join("reliability.svg"))?;
-    let text = measure::text(&measured, &untried);
-    fs::write(results.join("ACCURACY.md"), &text)?;
-    fs::write(results.join("accuracy.json"), serde_json::to_vec_pretty(&measured)?)?;
-    say(&text);
+    report(&options, &measured, &untried, Some(&results))?;
     if options.fit {
         let weights = fit::fit(&all.iter().collect::<Vec<_>>(), left_out.prior, left_out.temperature);
         let path = root.join("crates/defib-core/data/weights.json");
         fs::write(&path, format!("{}\n", serde_json::to_string_pretty(&weights)?))?;
         say(&format!("weights of {} programs are written to {}", weights.programs, path.display()));
     }
+    Ok(())
+}
+
+/// Prints the table, and keeps it where a folder is given.
+fn report(
+    options: &Options,
+    measured: &measure::Measured,
+    untried: &BTreeMap<String, String>,
+    results: Option<&Path>,
+) -> Result<()> {
+    let text = measure::text(measured, untried, options.programs.is_none());
+    if let Some(results) = results {
+        fs::create_dir_all(results)?;
+        picture::reliability(&measured.reliability, &results.join("reliability.svg"))?;
+        fs::write(results.join("ACCURACY.md"), &text)?;
+        fs::write(results.join("accuracy.json"), serde_json::to_vec_pretty(measured)?)?;
+    }
+    say(&text);
     Ok(())
 }
 
@@ -132,8 +156,7 @@ fn one(options: &Options, runner: &Runner, program: &Program, folder: &Path) -> 
         exit: i32::try_from(kept["exit"].as_i64().unwrap_or(-1))?,
         wall: std::time::Duration::from_secs_f64(kept["wall_s"].as_f64().unwrap_or(0.0)),
     };
-    let marks = marks(program, &folder.join("program"), &ran);
-    seen::seen(program, folder, &ran, marks)
+    seen::seen(program, folder, ran, options.again)
 }
 
 #[expect(clippy::print_stdout, reason = "the output of a measurement")]

@@ -9,7 +9,7 @@ use defib_core::cause::Sign;
 use defib_core::diagnose::findings;
 use defib_core::event::{Ending, Entry, Event};
 use defib_core::weights::{proof_class, signs};
-use defib_testkit::corpus::{Marks, Program, Ran};
+use defib_testkit::corpus::{Marks, Program, Ran, marks};
 use serde_json::Value;
 
 /// One finding of one run, without its words.
@@ -40,12 +40,17 @@ pub(crate) struct Seen {
     pub(crate) delay: Option<(f64, f64)>,
 }
 
-pub(crate) fn seen(program: &Program, folder: &Path, ran: &Ran, marks: Marks) -> Result<Seen> {
+/// What a run left in `folder`. With `again` its report is made anew from what was kept.
+pub(crate) fn seen(program: &Program, folder: &Path, mut ran: Ran, again: bool) -> Result<Seen> {
     let (case, delay) = match program.fault.mode.as_deref() {
         Some("why") => (None, None),
         Some("log") => {
             let log = program.fault.log.as_deref().unwrap_or("output.log");
             let path = folder.join("program").join(log);
+            if again {
+                let report = defib_engine::why::log(&path, program.fault.exit_code)?;
+                ran.report = serde_json::to_value(report)?;
+            }
             (Some(defib_engine::why::case_of_log(&path, program.fault.exit_code)?), None)
         }
         _ => {
@@ -59,6 +64,10 @@ pub(crate) fn seen(program: &Program, folder: &Path, ran: &Ran, marks: Marks) ->
                 .context("no run was kept")?;
             let entries = defib_process::read_journal(&run)?;
             let delay = delay(&entries, &run);
+            if again {
+                let report = account::report(&entries, defib_engine::archive::output(&run));
+                ran.report = serde_json::to_value(report)?;
+            }
             (Some(account::case(&entries, defib_engine::archive::output(&run))), delay)
         }
     };
@@ -67,8 +76,8 @@ pub(crate) fn seen(program: &Program, folder: &Path, ran: &Ran, marks: Marks) ->
         name: program.name.clone(),
         truth: program.fault.cause.clone(),
         healthy: program.fault.healthy || program.fault.cause.is_none() || program.name.starts_with("healthy/"),
-        report: ran.report.clone(),
-        marks,
+        marks: marks(program, &folder.join("program"), &ran),
+        report: ran.report,
         wall_s: ran.wall.as_secs_f64(),
         case,
         found,
