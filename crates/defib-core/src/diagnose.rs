@@ -66,15 +66,33 @@ pub fn diagnose_with(study: &Study<'_>, weights: &Weights) -> Diagnosis {
     Diagnosis { outcome, causes, evidence: book.evidence }
 }
 
-/// Where the traceback that ended the program left the user's code.
+/// Where the traceback that ended the program left the user's code; of one that stood,
+/// the line that waits for what is stuck.
 fn traced(study: &Study<'_>) -> Option<Place> {
     if study.was_standing() {
-        return None;
+        return waiting_line(study);
     }
     let traced = study
         .root_traceback()
         .and_then(|traceback| traceback.chain.iter().find_map(|exception| telling::trace_place(&exception.frames)));
     traced.or_else(|| study.faults.last().and_then(FaultDump::place))
+}
+
+/// The nearest line of the user's code from which the stuck process is waited for: what
+/// is stuck itself may be no Python.
+fn waiting_line(study: &Study<'_>) -> Option<Place> {
+    let graph = study.graph.as_ref()?;
+    let stuck = telling::stuck(study).next().map_or(study.case.root, |id| graph.nodes[id].process.pid);
+    let mut pid = stuck;
+    for _ in &graph.look.processes {
+        let process = graph.look.process(pid)?;
+        let node = graph.main_of(process.pid).map(|id| &graph.nodes[id]);
+        if let Some(place) = node.filter(|node| process.in_tree && !node.rests()).and_then(telling::node_place) {
+            return Some(place);
+        }
+        pid = process.ppid;
+    }
+    None
 }
 
 /// Orders the findings and gives them probabilities.

@@ -324,7 +324,10 @@ pub fn wait_words(node: &Node<'_>) -> String {
         Purpose::TerminalWrite { .. } => "waits to write to a terminal".to_owned(),
         Purpose::Input { .. } => "waits for input".to_owned(),
         Purpose::Signal => "waits for a signal".to_owned(),
-        Purpose::FileLock { .. } => "waits for a file lock".to_owned(),
+        Purpose::FileLock { .. } => match &node.wants {
+            Some(lock) => format!("waits for the file lock of {}", lock.name),
+            None => "waits for a file lock".to_owned(),
+        },
         Purpose::LockFile { path } => format!("waits in a loop for the lock file {path} to go away"),
         Purpose::Device { .. } => "waits for a device".to_owned(),
         Purpose::Native => "waits inside native code".to_owned(),

@@ -16,6 +16,7 @@ mod excerpt;
 mod files;
 #[cfg(test)]
 mod fuzz_tests;
+mod heap;
 mod listeners;
 mod lockfile;
 mod look;
@@ -26,6 +27,7 @@ mod parse;
 mod probe;
 mod python;
 mod sampler;
+mod stdio;
 mod sys;
 mod tree;
 mod wait;

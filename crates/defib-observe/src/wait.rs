@@ -28,6 +28,8 @@ pub(crate) trait Surroundings {
     fn watched(&self, epoll: i32) -> Vec<(i32, u32)>;
     /// The id, as seen from here, of a live thread that calls itself `tid`.
     fn thread(&self, tid: u32) -> Option<i32>;
+    /// The process that holds a lock of the file behind this descriptor.
+    fn lock_owner(&self, fd: i32) -> Option<i32>;
     /// A clock of the kernel in seconds.
     fn now(&self, clock: i32) -> f64;
     /// Kernel function the thread sleeps in.
@@ -83,8 +85,10 @@ fn decode_call(number: i64, a: &[u64; 6], around: &dyn Surroundings) -> Wait {
         }
         libc::SYS_rt_sigsuspend => Wait::Signal { bound: Bound::Unlimited },
         libc::SYS_rt_sigtimedwait => Wait::Signal { bound: timespec(a[2], None, around) },
-        libc::SYS_flock => Wait::FileLock { fd },
-        libc::SYS_fcntl if matches!(a[1] as i32, libc::F_SETLKW | libc::F_OFD_SETLKW) => Wait::FileLock { fd },
+        libc::SYS_flock => Wait::FileLock { fd, owner: around.lock_owner(fd) },
+        libc::SYS_fcntl if matches!(a[1] as i32, libc::F_SETLKW | libc::F_OFD_SETLKW) => {
+            Wait::FileLock { fd, owner: around.lock_owner(fd) }
+        }
         libc::SYS_ioctl => Wait::Ioctl { fd, request: a[1] },
         libc::SYS_restart_syscall => restarted(a, around),
         _ => poll_family(number, a, around).unwrap_or_else(|| Wait::Other { call: calls::name(number) }),

@@ -28,6 +28,9 @@ impl Surroundings for Made {
     fn thread(&self, tid: u32) -> Option<i32> {
         (tid == 77).then_some(77)
     }
+    fn lock_owner(&self, _: i32) -> Option<i32> {
+        None
+    }
     fn now(&self, _: i32) -> f64 {
         100.0
     }

@@ -74,7 +74,9 @@ fn crowd(graph: &Graph<'_>) -> Option<(Function, Vec<NodeId>)> {
         let frames = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
         // The outermost function of the user is what the thread was started for.
         let target = frames.iter().rev().find(|frame| crate::place::is_user_file(&frame.file));
-        if let Some(target) = target.filter(|_| node.process.in_tree && !node.is_main() && !node.rests()) {
+        // One that waits for its next work is a worker, and given up by nobody.
+        let idle = node.rests() || node.purpose == Purpose::Notify;
+        if let Some(target) = target.filter(|_| node.process.in_tree && !node.is_main() && !idle) {
             by_function.entry((node.process.pid, target.file.clone(), target.function.clone())).or_default().push(id);
         }
     }

@@ -32,7 +32,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         .iter()
         .filter(|node| node.process.in_tree && is_busy(graph, node))
         .max_by(|one, other| one.cpu_share.total_cmp(&other.cpu_share))?;
-    if super::slow_import::importing(busiest.thread) {
+    if super::slow_import::importing(busiest.thread) || super::fork_after_threads::spins_alone(graph, study, busiest) {
         return None;
     }
     let frames = busiest.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);

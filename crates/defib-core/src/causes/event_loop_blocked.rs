@@ -6,11 +6,11 @@ use regex::Regex;
 
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
-use crate::facts::{Frame, Look, Thread};
+use crate::facts::{Frame, Look, Thread, Wait};
 use crate::place::{is_user_file, of_frame};
 use crate::pattern::pattern;
-use crate::telling::{base_name, cut, frame_name, process_name, seconds, told_by_line, wait_words};
-use crate::waits::Node;
+use crate::telling::{base_name, cut, frame_name, process_name, seconds, thread_name, told_by_line, wait_words};
+use crate::waits::{Graph, Node};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "event-loop-blocked",
@@ -35,36 +35,51 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let graph = study.graph.as_ref()?;
     let node = graph.nodes.iter().find(|node| node.process.in_tree && !step_frames(node.thread).is_empty())?;
     let looks = &study.case.looks;
-    let (frame, seen) = blocking_frame(looks, node)?;
+    let (frame, seen) = blocking_frame(graph.look, looks, node)?;
     let span_s = span(looks, seen);
-    let does = wait_words(node);
     let name = process_name(node.process);
-    let inside = node.thread.python.as_ref().and_then(|stack| stack.frames.first());
     let mut facts = vec![
         Fact::new("stack", format!("the loop's thread of {name} is inside {}, called from the loop's _run_once", frame_name(frame))).of(node.process.pid),
-        Fact::new("waits", format!("there it {does}")).of(node.process.pid),
     ];
-    if let Some(inside) = inside.filter(|inside| !std::ptr::eq(*inside, frame)) {
-        facts.push(Fact::new("stack", format!("innermost frame: {}", frame_name(inside))).of(node.process.pid));
-    }
+    let holder = starver(graph, node);
+    let (place, explanation) = if let Some((other, at)) = holder {
+        facts.push(Fact::new("stack", format!("{} holds the interpreter lock and computes at {}", thread_name(other.thread, other.process), frame_name(at))).of(node.process.pid));
+        let thread = thread_name(other.thread, other.process);
+        let starved = format!("the event loop of {name} is starved: {thread} computes in {}:{} ({}) and keeps the interpreter lock", base_name(&at.file), at.line, at.function);
+        (at, starved)
+    } else {
+        let does = wait_words(node);
+        facts.push(Fact::new("waits", format!("there it {does}")).of(node.process.pid));
+        let inside = node.thread.python.as_ref().and_then(|stack| stack.frames.first());
+        facts.extend(inside.filter(|inside| !std::ptr::eq(*inside, frame)).map(|inside| Fact::new("stack", format!("innermost frame: {}", frame_name(inside))).of(node.process.pid)));
+        let blocked = format!("the event loop of {name} is blocked: {}:{} ({}) {does} in the loop's own thread, so every other task stands still", base_name(&frame.file), frame.line, frame.function);
+        (frame, blocked)
+    };
     facts.push(Fact::new("stack", format!("in the same step in {seen} of {} looks over {}", looks.len(), seconds(span_s))).of(node.process.pid));
-    let explanation = format!(
-        "the event loop of {name} is blocked: {}:{} ({}) {does} in the loop's own thread, so every other task stands still",
-        base_name(&frame.file),
-        frame.line,
-        frame.function
-    );
     let finding = if seen >= 2 && span_s >= 0.5 {
         Finding::proof(explanation, facts).rank(42)
     } else {
         Finding::signs(vec![Sign::seen(Group::Stack, "once inside a blocking call")], explanation, facts)
     };
-    Some(
+    let finding = finding.place(Some(of_frame(place)));
+    Some(if holder.is_some() {
+        finding.step("run it in a process: concurrent.futures.ProcessPoolExecutor with loop.run_in_executor; a thread shares the interpreter lock")
+    } else {
         finding
-            .place(Some(of_frame(frame)))
             .step_command("move the blocking call out of the loop", ["await asyncio.to_thread(blocking_call, …)"])
-            .step("or use the library's asynchronous client, with a time limit"),
-    )
+            .step("or use the library's asynchronous client, with a time limit")
+    })
+}
+
+/// The thread that keeps the interpreter lock while the loop's thread wants it, and
+/// where in the user's code it computes.
+fn starver<'g, 'a>(graph: &'g Graph<'a>, node: &Node<'a>) -> Option<(&'g Node<'a>, &'a Frame)> {
+    let owns = |node: &Node<'_>| node.thread.python.as_ref().is_some_and(|stack| stack.owns_gil);
+    let other = graph.nodes.iter().find(|other| {
+        other.process.pid == node.process.pid && other.thread.tid != node.thread.tid && owns(other) && other.active()
+    })?;
+    let wants = !owns(node) && matches!(node.thread.wait, Wait::Futex { .. } | Wait::Running);
+    Some((other, other.frame?)).filter(|_| wants && other.cpu_share > 2.0 * node.cpu_share)
 }
 
 /// What loops in debug mode, and watchers of loops, print.
@@ -91,17 +106,18 @@ fn step_frames(thread: &Thread) -> Vec<&Frame> {
     frames[..step].iter().filter(|frame| is_user_file(&frame.file)).collect()
 }
 
-/// The frame that the step was in again and again, and in how many looks. What a
-/// blocking function calls changes from look to look, and the task goes from line to
-/// line also between its awaits: the function that stays is between the two.
-fn blocking_frame<'a>(looks: &[Look], node: &Node<'a>) -> Option<(&'a Frame, usize)> {
+/// Where the step was again and again, and in how many looks. A call that waits is
+/// named itself. What computes changes from look to look, so there the line of the task
+/// is named: that is the call to move out of the loop.
+fn blocking_frame<'a>(look: &Look, looks: &[Look], node: &Node<'a>) -> Option<(&'a Frame, usize)> {
     let seen = |frame: &Frame| looks.iter().filter(|look| was_inside(look, node, frame)).count();
     let counted: Vec<(&Frame, usize)> =
         step_frames(node.thread).into_iter().map(|frame| (frame, seen(frame))).collect();
-    let (task, called) = counted.split_last()?;
-    let most = called.iter().map(|(_, seen)| *seen).max().unwrap_or(0);
-    let stays = if most >= 2 { called.iter().find(|(_, seen)| *seen == most) } else { Some(task).filter(|(_, seen)| *seen >= 2) };
-    stays.or(counted.first()).copied()
+    let most = counted.iter().map(|(_, seen)| *seen).max()?;
+    let stays = |(_, seen): &&(&Frame, usize)| *seen >= most.min(2);
+    let awaits = |frame: &Frame| look.source_line(&frame.file, frame.line).is_some_and(|line| line.contains("await "));
+    let call = counted.iter().rev().filter(stays).find(|(frame, _)| !awaits(frame));
+    call.filter(|_| node.active()).or_else(|| counted.iter().find(stays)).copied()
 }
 
 /// The function of a loop that runs one ready step, for asyncio, trio, tornado and curio.

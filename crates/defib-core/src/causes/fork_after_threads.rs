@@ -2,6 +2,7 @@
 
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::facts::{Look, Thread};
 use crate::telling::{frame_name, node_fact, node_place, process_name, steadiness};
 use crate::waits::{Grade, Graph, Node};
 
@@ -25,7 +26,9 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     if study.grade() < Grade::Part && !study.limit_fired() {
         return None;
     }
-    let id = (0..graph.nodes.len()).find(|&id| graph.waits_for_lost_thread(id))?;
+    let Some(id) = (0..graph.nodes.len()).find(|&id| graph.waits_for_lost_thread(id)) else {
+        return by_spinning(study, graph);
+    };
     let node = &graph.nodes[id];
     let parent = graph.look.process(node.process.ppid)?;
     let now = parent.threads.len();
@@ -52,6 +55,51 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .step_command("start workers without fork", ["multiprocessing.set_start_method(\"spawn\")"])
             .step("or start the workers before the first thread, and before libraries that start threads of their own"),
     )
+}
+
+/// Packages whose native code hands work to threads of its own, and waits for them by
+/// spinning.
+const POOLED: [&str; 12] = [
+    "/onnxruntime/", "/torch/", "/tensorflow/", "/jax/", "/jaxlib/", "/faiss/", "/sklearn/", "/xgboost/", "/lightgbm/",
+    "/openvino/", "/numba/", "/paddle/",
+];
+
+/// A forked child computes alone inside one call of such a package, and never comes back:
+/// it turns round and round for workers that exist only in the parent.
+fn by_spinning(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
+    let node = graph.nodes.iter().find(|node| study.limit_fired() && spins_alone(graph, study, node))?;
+    let parent = graph.look.process(node.process.ppid)?;
+    let inside = node.thread.python.as_ref()?.frames.first()?;
+    let name = process_name(node.process);
+    let mut facts = vec![
+        Fact::new("stack", format!("{name} is inside {} in every look, and computes", frame_name(inside))).of(node.process.pid),
+        Fact::new("waits", format!("it was forked and never executed another program; it has one thread, its parent {} has {}", process_name(parent), parent.threads.len())).of(node.process.pid),
+    ];
+    facts.extend(waiting_parent(graph, node));
+    let at = node.frame.map(|frame| format!(" at {}", frame_name(frame))).unwrap_or_default();
+    let explanation = format!("{name}, forked from a process with {} threads, turns round and round{at}: the workers of that library exist only in its parent", parent.threads.len());
+    Some(
+        Finding::signs(vec![Sign::seen(Group::Stack, "a forked child spins in a library that has threads")], explanation, facts)
+            .place(node_place(node))
+            .step_command("start workers without fork", ["multiprocessing.set_start_method(\"spawn\")"])
+            .step("or load the model in each worker, after the fork"),
+    )
+}
+
+/// See [`by_spinning`].
+pub(super) fn spins_alone(graph: &Graph<'_>, study: &Study<'_>, node: &Node<'_>) -> bool {
+    let first = |thread: &Thread| thread.python.as_ref().and_then(|stack| stack.frames.first().cloned());
+    let Some(inside) = first(node.thread).filter(|frame| POOLED.iter().any(|part| frame.file.contains(part))) else {
+        return false;
+    };
+    let there = |look: &Look| {
+        let thread = look.process(node.process.pid).and_then(|process| process.threads.first());
+        thread.and_then(first).is_some_and(|frame| frame.file == inside.file && frame.line == inside.line)
+    };
+    let alone = node.process.in_tree && node.process.forked_without_exec && node.process.threads.len() == 1;
+    let threaded = graph.look.process(node.process.ppid).is_some_and(|parent| parent.threads.len() > 1);
+    let looks = study.case.looks.iter().rev().take(graph.looks.min(3));
+    alone && threaded && node.active() && graph.looks >= 2 && looks.into_iter().all(there)
 }
 
 fn waiting_parent(graph: &Graph<'_>, node: &Node<'_>) -> Option<Fact> {

@@ -23,6 +23,9 @@ pub(super) static CAUSE: Cause = Cause {
     judge,
 };
 
+/// A compiler that ended within this time belongs to what goes on.
+const RECENT_S: f64 = 2.5;
+
 /// Programs that compile.
 const COMPILERS: &[&str] = &[
     "cc1", "cc1plus", "cc", "c++", "gcc", "g++", "clang", "clang++", "cudafe++", "cicc", "ptxas", "nvcc", "fatbinary", "nvlink", "hipcc", "ld", "lld", "collect2", "as", "ninja", "make",
@@ -50,7 +53,11 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         let frames = node.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
         frames.iter().find(|frame| compiles(frame)).map(|frame| (node, frame))
     });
-    if seen == 0 && ended.is_empty() && library.is_none() {
+    // One that was over long ago explains nothing now.
+    let now = study.case.ending.as_ref().map_or(study.case.wall_s, |(at_s, _)| *at_s);
+    let just = study.case.lifetimes.iter().any(|life| life.gone_s > now - RECENT_S && is_compiler(life.command.split(' ').next().unwrap_or_default()));
+    let still = compilers.iter().rev().take(2).any(Option::is_some);
+    if !still && !just && library.is_none() {
         return None;
     }
     let looks = study.case.looks.len();
@@ -67,7 +74,6 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     }
     let line = study.case.log.last_lines(12).into_iter().rev().find(|line| LINE.is_match(&line.text));
     facts.extend(line.map(|line| quoted(&line.text)));
-    let now = study.case.ending.as_ref().map_or(study.case.wall_s, |(at_s, _)| *at_s);
     let place = waiter.and_then(node_place);
     let at = place.as_ref().map(|place| format!(", started from {}:{}", base_name(&place.file), place.line)).unwrap_or_default();
     let explanation = format!("it still compiles after {}{at}; a second run finds the result in a cache", seconds(now));

@@ -2,6 +2,7 @@
 
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::facts::Wait;
 use crate::telling::{base_name, node_fact, node_place, process_name, seconds, steadiness, stuck, thread_name};
 use crate::waits::{Grade, Graph, Node, NodeId, Purpose};
 
@@ -25,9 +26,12 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     by_cycle(study, graph).or_else(|| by_waits(study, graph))
 }
 
-/// A child of the waiting process is gone: then it may be the child that is missed.
+/// A child of the waiting process is gone, or a sibling that shared the lock: then it may
+/// be that one which is missed.
 fn child_died(study: &Study<'_>, node: &Node<'_>) -> bool {
-    study.case.lifetimes.iter().any(|life| life.ppid == node.process.pid)
+    let shared = matches!(node.thread.wait, Wait::Futex { shared: true, .. });
+    let missed = |ppid: i32| ppid == node.process.pid || shared && ppid == node.process.ppid;
+    study.case.lifetimes.iter().any(|life| missed(life.ppid))
 }
 
 /// Each waits for a lock that the next holds.
@@ -40,7 +44,7 @@ fn by_cycle(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
     let explanation = match cycle.nodes.as_slice() {
         [_] => self_deadlock(first),
         [_, second] => two(first, &graph.nodes[*second]),
-        several => format!("{} threads of {} wait for each other's locks in a circle", several.len(), process_name(first.process)),
+        several => format!("{} of them wait for each other's locks in a circle, {} among them", several.len(), process_name(first.process)),
     };
     let finding = Finding::proof(explanation, facts).place(node_place(first)).rank(40);
     Some(if cycle.nodes.len() == 1 {
@@ -52,11 +56,14 @@ fn by_cycle(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
 
 fn two(first: &Node<'_>, second: &Node<'_>) -> String {
     let lock = |node: &Node<'_>| node.wants.as_ref().map_or_else(|| "a lock".to_owned(), |lock| lock.name.clone());
+    let who = if first.process.pid == second.process.pid {
+        let thread = |node: &Node<'_>| thread_name(node.thread, node.process);
+        format!("{} and {} of {}", thread(first), thread(second), process_name(first.process))
+    } else {
+        format!("{} and {}", process_name(first.process), process_name(second.process))
+    };
     format!(
-        "{} and {} of {} wait for each other: one holds {} and wants {}, the other the reverse",
-        thread_name(first.thread, first.process),
-        thread_name(second.thread, second.process),
-        process_name(first.process),
+        "{who} wait for each other: one holds {} and wants {}, the other the reverse",
         lock(second),
         lock(first),
     )
@@ -84,6 +91,19 @@ fn waiting_for_them(graph: &Graph<'_>, cycle: &[NodeId]) -> Option<Fact> {
     Some(node_fact(&graph.nodes[*main]))
 }
 
+/// Of threads that wait for what nobody provides, one that the others wait for: who
+/// only waits for a worker to finish is not where to look.
+fn root_of(graph: &Graph<'_>, nodes: &[NodeId]) -> Option<NodeId> {
+    let first = *nodes.first()?;
+    let waits_for_worker = |node: &Node<'_>| matches!(node.purpose, Purpose::Join | Purpose::Future);
+    let worker = |id: &NodeId| {
+        let node = &graph.nodes[*id];
+        !node.is_main() && node.frame.is_some() && node.process.pid == graph.nodes[first].process.pid
+    };
+    let worker = nodes.iter().copied().find(worker).filter(|_| waits_for_worker(&graph.nodes[first]));
+    worker.or(Some(first))
+}
+
 /// No owners known: several threads in lock waits, or a main thread that waits
 /// for something nobody is left to provide.
 fn by_waits(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
@@ -100,22 +120,22 @@ fn by_waits(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
     if other_reason && locks.is_empty() {
         return None;
     }
-    let first = locks.first().or_else(|| nodes.first()).map(|&id| &graph.nodes[id])?;
+    let first = locks.first().copied().or_else(|| root_of(graph, &nodes)).map(|id| &graph.nodes[id])?;
     let mut facts: Vec<Fact> = nodes.iter().take(8).map(|&id| node_fact(&graph.nodes[id])).collect();
     facts.extend(steadiness(study, first));
-    let slots = super::slots_exhausted::waits_for_slot(graph);
+    let slots = super::slots_exhausted::waits_for_slot(graph) || super::slots_exhausted::is_full_pool_awaited(graph);
     let threads = first.process.threads.len();
     let steady = first.unchanged >= 3 || first.unchanged == graph.looks && graph.span_s > 1.0;
     let who = thread_name(first.thread, first.process);
     let place = node_place(first);
     let at = place.as_ref().map(|place| format!(" at {}:{}", base_name(&place.file), place.line)).unwrap_or_default();
-    let finding = if locks.len() >= 2 && steady {
+    let finding = if locks.len() >= 2 && steady && !child_died(study, first) {
         Finding::proof(
             format!("{} threads of {} wait for locks without a time limit, and none that could release them can run", locks.len(), process_name(first.process)),
             facts,
         )
         .rank(44)
-    } else if locks.len() == 1 {
+    } else if !locks.is_empty() {
         let explanation = format!("{who} of {} waits for a lock{at} that none of its {threads} threads can release", process_name(first.process));
         Finding::signs(vec![Sign::seen(Group::Waits, "one thread waits for a lock"), Sign::when(steady, Group::Stack, "unchanged"), Sign::when(!child_died(study, first), Group::Kernel, "no child of it has died"), Sign::when(!slots, Group::Vitals, "nothing waits for a slot")], explanation, facts)
     } else {

@@ -4,8 +4,8 @@ use crate::case::{End, Study};
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Frame, Look, Process, Target};
 use crate::place::is_user_file;
-use crate::telling::{base_name, process_name, seconds};
-use crate::waits::{Grade, Node};
+use crate::telling::{base_name, frame_name, grouped, process_name, seconds};
+use crate::waits::{Grade, Graph, Node, function_lines, loop_around, loop_body};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "output-buffered",
@@ -30,7 +30,9 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         process.unbuffered == Some(false) && stdout_is_buffered(process) && !wrote(study, process)
     };
     let mut printing = main.filter(|node| holds_back(node.process)).filter_map(|node| prints(graph.look, node));
-    let Some((node, frame, printed)) = printing.next() else { return by_filter(study) };
+    let Some((node, frame, printed)) = printing.next() else {
+        return by_library(study, graph).or_else(|| by_round(study, graph)).or_else(|| by_filter(study));
+    };
     let process = node.process;
     let kind = if matches!(stdout(process), Some(Target::Pipe { .. })) { "a pipe" } else { "a file" };
     let name = process_name(process);
@@ -52,6 +54,71 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .step_command("let Python print at once", ["env", "PYTHONUNBUFFERED=1"])
             .step("or start it with python -u, or write print(…, flush=True)"),
     )
+}
+
+/// The C library of a process holds text back that was printed.
+fn by_library(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
+    let holds = |process: &&Process| process.in_tree && process.held_back.is_some_and(|held| held > 0) && stdout_is_buffered(process);
+    let process = graph.look.processes.iter().find(|process| holds(process) && !wrote(study, process))?;
+    let held = process.held_back?;
+    let name = process_name(process);
+    let silent = study.case.output_bytes == 0;
+    let facts = vec![
+        Fact::new("memory", format!("{} bytes that {name} has printed wait in its C library's buffer for standard output", grouped(held))).of(process.pid),
+        Fact::new("vitals", format!("it wrote nothing to standard output in {}", seconds(graph.span_s))).of(process.pid),
+    ];
+    let explanation = format!("{name} works and has printed {} bytes, but its C library keeps them back, because its standard output is no terminal", grouped(held));
+    let finding = if silent && study.limit_fired() {
+        Finding::proof(explanation, facts).rank(45)
+    } else {
+        Finding::signs(vec![Sign::seen(Group::Waits, "the C library holds text back"), Sign::when(silent, Group::Vitals, "no output at all")], explanation, facts)
+    };
+    Some(
+        finding
+            .step_command("let the C library write line by line", ["stdbuf", "-oL", process.command.first().map_or("PROGRAM", String::as_str)])
+            .step("in its source: setvbuf(stdout, NULL, _IOLBF, 0) at the start, or fflush(stdout) after each line"),
+    )
+}
+
+/// A loop that prints has gone round, and nothing came: the program has put a buffer of
+/// its own before standard output.
+fn by_round(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
+    if study.case.output_bytes > 0 || study.case.relay.is_none() || !study.limit_fired() {
+        return None;
+    }
+    let (node, frame, line, text, rounds) = graph.nodes.iter().filter(|node| node.process.in_tree && node.is_main()).find_map(|node| {
+        let frames = &node.thread.python.as_ref()?.frames;
+        frames.iter().filter(|frame| is_user_file(&frame.file)).find_map(|frame| {
+            let (line, text, rounds) = printed_in_rounds(graph.look, frame)?;
+            Some((node, frame, line, text, rounds))
+        })
+    })?;
+    let name = process_name(node.process);
+    let facts = vec![
+        Fact::new("stack", format!("the loop at {} is in round {rounds}, and prints in each: {}", frame_name(frame), text.trim())).of(node.process.pid),
+        Fact::new("vitals", format!("not one byte has come in {}", seconds(study.case.wall_s))),
+    ];
+    let explanation = format!("{name} works and has printed in {rounds} rounds of its loop, but the text stays in a buffer that the program itself put before its output");
+    Some(
+        Finding::proof(explanation, facts)
+            .rank(45)
+            .place(Some(crate::report::Place { file: frame.file.clone(), line, function: Some(frame.function.clone()) }))
+            .step("flush: print(…, flush=True), or open the replaced sys.stdout with line_buffering=True")
+            .step("sys.stdout.reconfigure(encoding=…, line_buffering=True) changes the encoding without a new buffer"),
+    )
+}
+
+/// The loop counts its rounds, more than one is over, and each prints.
+fn printed_in_rounds<'a>(look: &'a Look, frame: &Frame) -> Option<(u32, &'a str, u64)> {
+    let (head, text) = loop_around(look, frame)?;
+    let counted = text.strip_prefix("for ")?.split(" in ").next()?;
+    let variables = counted.split(',').map(|name| name.trim().trim_matches(['(', ')']));
+    let value = |name: &str| frame.locals.iter().find(|local| local.name == name)?.value.parse::<u64>().ok();
+    let rounds = variables.filter_map(value).next().filter(|&round| round > 1)?;
+    let body = loop_body(look, &frame.file, head);
+    let skips = body.iter().any(|(_, text)| text.contains("continue"));
+    let (line, print) = body.into_iter().find(|(_, text)| is_buffered_print(text))?;
+    (!skips).then_some((line, print, rounds))
 }
 
 /// Programs that hold their output back where it goes to a pipe, and how to stop that.
@@ -105,10 +172,14 @@ fn place_name(frame: &Frame) -> String {
 /// A user's function on the stack that prints near where it stands, and that line.
 fn prints<'n, 'a>(look: &'a Look, node: &'n Node<'a>) -> Option<(&'n Node<'a>, Frame, &'a str)> {
     let frames = &node.thread.python.as_ref()?.frames;
-    frames.iter().filter(|frame| is_user_file(&frame.file)).take(4).find_map(|frame| {
-        let near = (frame.line.saturating_sub(25)..=frame.line + 15).filter_map(|line| Some((line, look.source_line(&frame.file, line)?)));
+    let own: Vec<&Frame> = frames.iter().filter(|frame| is_user_file(&frame.file)).collect();
+    own.iter().enumerate().take(4).find_map(|(index, frame)| {
+        // What stands below has been printed only where a loop has come by before.
+        let repeated = own[index..].iter().any(|frame| loop_around(look, frame).is_some());
+        let last = if repeated { frame.line + 15 } else { frame.line.saturating_sub(1) };
+        let near = function_lines(look, frame).into_iter().filter(|(line, _)| (frame.line.saturating_sub(25)..=last).contains(line));
         let print = near.filter(|(_, text)| is_buffered_print(text)).min_by_key(|(line, _)| line.abs_diff(frame.line))?;
-        let at = Frame { line: print.0, ..frame.clone() };
+        let at = Frame { line: print.0, ..(*frame).clone() };
         Some((node, at, print.1))
     })
 }

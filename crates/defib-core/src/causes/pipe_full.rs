@@ -23,7 +23,9 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         return None;
     }
     let graph = study.graph.as_ref()?;
-    let writer = (0..graph.nodes.len()).find(|&id| is_blocked(graph, id))?;
+    let blocked = (0..graph.nodes.len()).filter(|&id| is_blocked(graph, id));
+    // Where both ends write and neither reads, the parent is the one to mend.
+    let writer = blocked.min_by_key(|&id| !by_parent(graph, id))?;
     let node = &graph.nodes[writer];
     let (fd, inode) = pipe_of(node)?;
     let reader = reader_of(graph, node, inode);
@@ -42,6 +44,13 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
         Finding::signs(vec![Sign::seen(Group::Waits, "a write waits, its reader is not seen")], explanation, facts)
     };
     Some(steps(finding.place(place), graph, reader, fd))
+}
+
+/// The reader that does not read is an ancestor of the writer.
+fn by_parent(graph: &Graph<'_>, id: NodeId) -> bool {
+    let node = &graph.nodes[id];
+    let reader = pipe_of(node).and_then(|(_, inode)| reader_of(graph, node, inode));
+    reader.is_some_and(|reader| graph.is_ancestor(graph.nodes[reader].process.pid, node.process.pid))
 }
 
 /// In a blocked write to a pipe that somebody holds and nobody is reading.

@@ -34,8 +34,8 @@ fn steps(finding: Finding) -> Finding {
         .step("give back what was taken in every case: with …, or try/finally around acquire and release")
 }
 
-/// All threads of an executor run tasks that wait for results.
-fn by_executor(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
+/// Pools of threads all of whose workers run tasks that wait without a limit.
+fn full_pools(graph: &Graph<'_>) -> Vec<Vec<NodeId>> {
     let mut pools: BTreeMap<(i32, String), Vec<NodeId>> = BTreeMap::new();
     for (id, node) in graph.nodes.iter().enumerate().filter(|(_, node)| node.process.in_tree) {
         let name = node.thread.python.as_ref().and_then(|stack| stack.thread_name.clone()).unwrap_or_default();
@@ -45,15 +45,28 @@ fn by_executor(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
             pools.entry((node.process.pid, pool)).or_default().push(id);
         }
     }
-    for ids in pools.values() {
-        let works = |id: &NodeId| graph.nodes[*id].frame.is_some();
-        let waits = |id: &NodeId| {
-            let node = &graph.nodes[*id];
-            node.unlimited() && matches!(node.purpose, Purpose::Future | Purpose::Lock | Purpose::Notify | Purpose::Join) && works(id)
-        };
-        if !ids.iter().all(waits) || ids.is_empty() {
-            continue;
-        }
+    let waits = |id: &NodeId| {
+        let node = &graph.nodes[*id];
+        let kind = matches!(node.purpose, Purpose::Future | Purpose::Lock | Purpose::Notify | Purpose::Join);
+        node.unlimited() && kind && node.frame.is_some()
+    };
+    pools.into_values().filter(|ids| ids.iter().all(waits)).collect()
+}
+
+/// Every worker of a pool stands at one line, while somebody else waits for a result.
+pub(super) fn is_full_pool_awaited(graph: &Graph<'_>) -> bool {
+    let awaited = |ids: &[NodeId]| {
+        let pid = graph.nodes[ids[0]].process.pid;
+        let waits = |id: NodeId| graph.nodes[id].purpose == Purpose::Future && graph.nodes[id].unlimited();
+        graph.of_process(pid).any(|id| !ids.contains(&id) && waits(id))
+    };
+    full_pools(graph).iter().any(|ids| ids.len() >= 2 && same_line(graph, ids) && awaited(ids))
+}
+
+/// All threads of an executor run tasks that wait for results.
+fn by_executor(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
+    for ids in full_pools(graph) {
+        let ids = &ids;
         let futures = ids.iter().all(|&id| graph.nodes[id].purpose == Purpose::Future);
         let first = &graph.nodes[ids[0]];
         let at = first.frame.map(frame_name).unwrap_or_default();

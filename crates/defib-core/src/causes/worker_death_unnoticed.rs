@@ -2,7 +2,7 @@
 
 use crate::case::{Lifetime, Study};
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign, Strength};
-use crate::facts::ProcessState;
+use crate::facts::{ProcessState, Wait};
 use crate::telling::{cut, node_fact, node_place, process_name, seconds, short_command, signal_name, steadiness, wait_words};
 use crate::waits::{Grade, Graph, Node, NodeId, Purpose};
 
@@ -57,6 +57,7 @@ fn by_child(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
             Sign::seen(Group::Waits, "waits, and a child is gone"),
             Sign::when(zombie, Group::Stack, "nobody has waited for the child"),
             Sign::when(trace.is_some(), Group::Log, "a traceback was printed"),
+            Sign::when(holds_shared(graph, node), Group::Kernel, "all who share the lock wait for it"),
         ];
         Finding::signs(signs, explanation, facts)
     };
@@ -112,7 +113,8 @@ fn waiters(graph: &Graph<'_>) -> Vec<NodeId> {
 /// A child of the waiting process that has ended: the one that ended worst.
 fn dead_child(study: &Study<'_>, graph: &Graph<'_>, id: NodeId) -> Option<Lifetime> {
     let node: &Node<'_> = &graph.nodes[id];
-    let own = |life: &&Lifetime| life.ppid == node.process.pid && is_worker(life, node);
+    let sibling = holds_shared(graph, node).then_some(node.process.ppid);
+    let own = |life: &&Lifetime| (life.ppid == node.process.pid || Some(life.ppid) == sibling) && is_worker(life, node);
     let dead: Vec<&Lifetime> = study.case.lifetimes.iter().filter(own).collect();
     // While others of its kind still work, their result may be what is waited for.
     let busy = graph.nodes.iter().any(|other| other.process.ppid == node.process.pid && other.active());
@@ -120,6 +122,14 @@ fn dead_child(study: &Study<'_>, graph: &Graph<'_>, id: NodeId) -> Option<Lifeti
         return None;
     }
     dead.into_iter().max_by_key(|life| life.failed()).cloned()
+}
+
+/// It waits for a lock in shared memory that no live process can hold, since all that
+/// are left of its kind wait for it too: a dead one took it along.
+fn holds_shared(graph: &Graph<'_>, node: &Node<'_>) -> bool {
+    let shared = |node: &Node<'_>| node.purpose == Purpose::Lock && matches!(node.thread.wait, Wait::Futex { shared: true, .. });
+    let mut siblings = graph.nodes.iter().filter(|other| other.process.ppid == node.process.ppid && other.is_main());
+    shared(node) && node.unlimited() && siblings.all(|other| shared(other) || other.rests())
 }
 
 /// A worker shares its parent's program, or speaks with it; tools that were run and ended are none.

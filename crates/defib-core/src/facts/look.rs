@@ -47,6 +47,15 @@ pub struct Thread {
     pub python: Option<PythonStack>,
 }
 
+/// Malloc's heaps of one process, without blocks that were mapped on their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Heap {
+    /// All bytes.
+    pub bytes: u64,
+    /// Bytes in free blocks.
+    pub free_bytes: u64,
+}
+
 /// One process of a look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Process {
@@ -88,12 +97,23 @@ pub struct Process {
     /// Handles SIGTERM with a handler of its own (`SigCgt`): a daemon that
     /// waits to be told to stop.
     pub catches_sigterm: bool,
+    /// Handles a signal that brings news: SIGUSR1, SIGUSR2, SIGCHLD, SIGALRM or SIGIO.
+    /// Its handler may wake any thread.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub heeds_signals: bool,
     /// Handles SIGINT. Python does so by default.
     pub catches_sigint: bool,
     /// Forked and never executed another program: shares its parent's image.
     pub forked_without_exec: bool,
     /// `PYTHONUNBUFFERED` is set in its environment, or `-u` given; `None` where unreadable.
     pub unbuffered: Option<bool>,
+    /// Bytes printed that the C library holds back for standard output, where that
+    /// was read (in the last look before an end).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<u64>,
+    /// Malloc's heaps, where they were walked (the largest process, in the last look).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heap: Option<Heap>,
     /// Process id of its tracer (a debugger), if any.
     pub tracer: Option<i32>,
     /// How a zombie ended, as `wait` would tell: signal in the low seven bits,

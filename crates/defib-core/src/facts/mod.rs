@@ -15,7 +15,7 @@ mod wait;
 
 pub use descriptor::{Access, Descriptor, Peer, Socket, Target};
 pub use kernel::{Kernel, KernelLine, Listener, OomCounter};
-pub use look::{Denied, Excerpt, LockFile, Look, Process, ProcessState, Thread, Visited};
+pub use look::{Denied, Excerpt, Heap, LockFile, Look, Process, ProcessState, Thread, Visited};
 pub use python::{Frame, Local, PythonStack};
 pub use vitals::{GpuVitals, Pressure, Vitals};
 pub use wait::{Bound, PollDescriptor, Wait};

@@ -116,6 +116,9 @@ pub enum Wait {
     FileLock {
         /// Descriptor number.
         fd: i32,
+        /// Process that took the lock, as `/proc/locks` names it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<i32>,
     },
     /// `ioctl` that blocks, as GPU and camera drivers do.
     Ioctl {

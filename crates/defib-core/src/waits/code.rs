@@ -122,6 +122,12 @@ fn indentation(text: &str) -> usize {
 /// The condition of the loop around the line of this frame: `while child.poll() is None:`.
 #[must_use]
 pub fn enclosing_loop<'a>(look: &'a Look, frame: &Frame) -> Option<&'a str> {
+    loop_around(look, frame).map(|(_, text)| text)
+}
+
+/// The loop around the line of this frame: number and text of its head.
+#[must_use]
+pub fn loop_around<'a>(look: &'a Look, frame: &Frame) -> Option<(u32, &'a str)> {
     let current = look.source_line(&frame.file, frame.line)?;
     let mut indent = indentation(current);
     for number in (1..frame.line).rev() {
@@ -132,13 +138,70 @@ pub fn enclosing_loop<'a>(look: &'a Look, frame: &Frame) -> Option<&'a str> {
         }
         indent = indentation(text);
         if LOOP.is_match(text) {
-            return Some(trimmed);
+            return Some((number, trimmed));
         }
         if encloses_all(trimmed) {
             return None;
         }
     }
     None
+}
+
+/// Lines of the function around the line of this frame, as far as they are known; of
+/// module code, the lines near it that stand in no function.
+#[must_use]
+pub fn function_lines<'a>(look: &'a Look, frame: &Frame) -> Vec<(u32, &'a str)> {
+    let Some(current) = look.source_line(&frame.file, frame.line) else { return Vec::new() };
+    let known = |number: u32| Some((number, look.source_line(&frame.file, number)?));
+    let mut indent = indentation(current);
+    let mut head = None;
+    for (number, text) in (1..frame.line).rev().map_while(known) {
+        if text.trim().is_empty() || indentation(text) >= indent {
+            continue;
+        }
+        indent = indentation(text);
+        if is_function(text) {
+            head = Some((number, indent));
+            break;
+        }
+    }
+    let Some((first, indent)) = head else { return outside_functions(look, frame) };
+    let inside =
+        |(number, text): &(u32, &str)| *number == first || text.trim().is_empty() || indentation(text) > indent;
+    (first..).map_while(known).take_while(inside).collect()
+}
+
+fn is_function(text: &str) -> bool {
+    let trimmed = text.trim_start();
+    trimmed.starts_with("def ") || trimmed.starts_with("async def ")
+}
+
+/// Lines near a frame of module code.
+fn outside_functions<'a>(look: &'a Look, frame: &Frame) -> Vec<(u32, &'a str)> {
+    let mut inside: Option<usize> = None;
+    let mut lines = Vec::new();
+    for number in frame.line.saturating_sub(40).max(1)..frame.line + 40 {
+        let Some(text) = look.source_line(&frame.file, number).filter(|text| !text.trim().is_empty()) else { continue };
+        inside = inside.filter(|&indent| indentation(text) > indent);
+        if inside.is_none() && is_function(text) {
+            inside = Some(indentation(text));
+        }
+        if inside.is_none() {
+            lines.push((number, text));
+        }
+    }
+    lines
+}
+
+/// Lines of a loop's body that are reached in every round: those indented as its first.
+#[must_use]
+pub fn loop_body<'a>(look: &'a Look, file: &str, head: u32) -> Vec<(u32, &'a str)> {
+    let Some(first) = look.source_line(file, head) else { return Vec::new() };
+    let lines = (head + 1..).map_while(|number| Some((number, look.source_line(file, number)?)));
+    let lines = lines.filter(|(_, text)| !text.trim().is_empty());
+    let inside: Vec<(u32, &str)> = lines.take_while(|(_, text)| indentation(text) > indentation(first)).collect();
+    let indent = inside.first().map_or(0, |(_, text)| indentation(text));
+    inside.into_iter().filter(|(_, text)| indentation(text) == indent).collect()
 }
 
 #[cfg(test)]
@@ -166,6 +229,14 @@ mod tests {
         let held: Vec<_> = held_locks(&look, &frame(11)).into_iter().map(|lock| lock.name).collect();
         assert_eq!(held, ["c"]);
         assert_eq!(enclosing_loop(&look, &frame(11)), Some("while child.poll() is None:"));
+        assert_eq!(loop_around(&look, &frame(11)), Some((9, "while child.poll() is None:")));
+        assert_eq!(function_lines(&look, &frame(4)).len(), 11);
+        let module = self::look("def f():\n    print(1)\nprint(2)\nif x:\n    f()\n    print(3)\n");
+        let lines: Vec<u32> = function_lines(&module, &frame(5)).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(lines, [3, 4, 5, 6]);
+        let lines: Vec<u32> = function_lines(&module, &frame(2)).into_iter().map(|(number, _)| number).collect();
+        assert_eq!(lines, [1, 2]);
+        assert_eq!(loop_body(&look, "t.py", 9), [(10, "        if y:")]);
     }
 
     #[test]

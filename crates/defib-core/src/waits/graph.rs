@@ -506,9 +506,16 @@ impl<'a> Graph<'a> {
         self.of_process(pid).filter(|&id| self.nodes[id].active()).collect()
     }
 
-    /// Those of the tree that have the same file open and do not wait for its lock
-    /// themselves: one of them holds it. Otherwise it is somebody outside.
+    /// The process that took the lock, where the kernel names it; else those of the tree
+    /// that have the same file open and do not wait for its lock themselves: one of them
+    /// holds it. Otherwise it is somebody outside.
     fn file_lock(&self, node: &Node<'_>, fd: i32) -> (Vec<NodeId>, BTreeSet<Outside>) {
+        if let Some(owner) = self.lock_file_owner(node) {
+            if owner.pid != node.process.pid {
+                return (self.of_process(owner.pid).filter(|&id| !self.nodes[id].rests()).collect(), BTreeSet::new());
+            }
+            return (self.siblings(node), BTreeSet::new());
+        }
         let path = |process: &Process, fd: i32| match process.descriptor(fd).map(|descriptor| &descriptor.target) {
             Some(Target::File { path, .. }) => Some(path.clone()),
             _ => None,
@@ -524,6 +531,12 @@ impl<'a> Graph<'a> {
         let holders: Vec<NodeId> = (0..self.nodes.len()).filter(holds).collect();
         let held_here = holders.iter().any(|&id| !matches!(self.nodes[id].purpose, Purpose::FileLock { .. }));
         if held_here { (holders, BTreeSet::new()) } else { (Vec::new(), BTreeSet::from([Outside::FileLock])) }
+    }
+
+    /// The process of the tree that holds the file lock that a node waits for.
+    fn lock_file_owner(&self, node: &Node<'_>) -> Option<&'a Process> {
+        let Wait::FileLock { owner: Some(owner), .. } = node.thread.wait else { return None };
+        self.look.process(owner).filter(|process| process.in_tree && process.state != ProcessState::Zombie)
     }
 
     /// Those who could release a lock.
@@ -543,12 +556,18 @@ impl<'a> Graph<'a> {
         }
         let mut providers = self.siblings(node);
         if matches!(node.thread.wait, Wait::Futex { shared: true, .. }) {
-            providers.extend((0..self.nodes.len()).filter(|&other| {
-                let other = &self.nodes[other];
-                other.process.in_tree && other.process.pid != node.process.pid && other.purpose != Purpose::Helper
-            }));
+            providers.extend(self.others_of_tree(node));
         }
         (providers, BTreeSet::new())
+    }
+
+    /// Threads of the tree's other processes: any may share memory with this one.
+    fn others_of_tree(&self, node: &Node<'_>) -> Vec<NodeId> {
+        let other = |id: &NodeId| {
+            let other = &self.nodes[*id];
+            other.process.in_tree && other.process.pid != node.process.pid && other.purpose != Purpose::Helper
+        };
+        (0..self.nodes.len()).filter(other).collect()
     }
 
     /// Threads and child processes whose end or result may be awaited.
@@ -560,8 +579,25 @@ impl<'a> Graph<'a> {
         };
         let mut workers: Vec<NodeId> = self.siblings(node);
         workers.retain(|&other| !self.nodes[other].is_main());
-        workers.extend((0..self.nodes.len()).filter(child));
+        if self.hears_of_children(node) {
+            workers.extend((0..self.nodes.len()).filter(child));
+        }
         workers
+    }
+
+    /// Can what a child does end this wait? A lock word of the process's own memory is
+    /// woken by its own threads alone: by one that serves children (those of a process
+    /// pool or queue), or by a signal's handler.
+    fn hears_of_children(&self, node: &Node<'_>) -> bool {
+        let serves_children = |id: NodeId| {
+            let other = &self.nodes[id];
+            let frames = other.thread.python.as_ref().map_or(&[][..], |stack| &stack.frames);
+            let in_pool = frames.iter().any(|frame| frame.file.ends_with("/concurrent/futures/thread.py"));
+            other.purpose == Purpose::Helper && !frames.is_empty() && !in_pool
+        };
+        !matches!(node.thread.wait, Wait::Futex { shared: false, .. })
+            || node.process.heeds_signals
+            || self.of_process(node.process.pid).any(serves_children)
     }
 
     /// The thread that owns the interpreter lock.
@@ -580,12 +616,13 @@ impl<'a> Graph<'a> {
             outside.insert(Outside::Idle);
         }
         let mut providers = self.siblings(node);
-        if by_children {
+        if by_children && self.hears_of_children(node) {
             providers.extend(self.children(node.process.pid, None));
         }
         let parent = self.of_process(node.process.ppid);
-        let shared = !matches!(node.thread.wait, Wait::Futex { shared: false, .. });
-        if node.process.forked_without_exec && shared {
+        if matches!(node.thread.wait, Wait::Futex { shared: true, .. }) {
+            providers.extend(self.others_of_tree(node));
+        } else if node.process.forked_without_exec && !matches!(node.thread.wait, Wait::Futex { .. }) {
             providers.extend(parent.filter(|&id| self.nodes[id].purpose != Purpose::Helper));
         }
         (providers, outside)
@@ -637,7 +674,17 @@ impl<'a> Graph<'a> {
     /// The one known owner of the lock that a node waits for.
     fn owner(&self, id: NodeId) -> Option<NodeId> {
         let node = &self.nodes[id];
-        if node.purpose != Purpose::Lock || !node.unlimited() {
+        if !node.unlimited() {
+            return None;
+        }
+        if matches!(node.purpose, Purpose::FileLock { .. }) {
+            let owner = self.lock_file_owner(node)?.pid;
+            let waits = |id: &NodeId| matches!(self.nodes[*id].purpose, Purpose::FileLock { .. });
+            let several = self.of_process(owner).filter(|&id| !self.nodes[id].rests()).count() > 1;
+            // Of several threads it is not known which would let go.
+            return self.of_process(owner).find(waits).filter(|_| !several);
+        }
+        if node.purpose != Purpose::Lock {
             return None;
         }
         if let Wait::Futex { owner: Some(owner), .. } = node.thread.wait {
@@ -658,7 +705,11 @@ fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a
     let task = thread.python.as_ref().and_then(|stack| waiting_task(&stack.tasks));
     let in_loop = frames.first().is_some_and(|frame| frame.function == "select" || frame.function == "_run_once");
     let frame = task.filter(|_| in_loop).or_else(|| innermost_user_frame(frames));
-    let wants = (purpose == Purpose::Lock).then(|| named_lock(look, frame?)).flatten();
+    let wants = match purpose {
+        Purpose::Lock => frame.and_then(|frame| named_lock(look, frame)),
+        Purpose::FileLock { fd } => locked_file(process, fd),
+        _ => None,
+    };
     let user_frames = frames.iter().filter(|frame| crate::place::is_user_file(&frame.file));
     let mut holds = Vec::new();
     for frame in user_frames {
@@ -690,6 +741,13 @@ fn node<'a>(looks: &'a [Look], look: &'a Look, process: &'a Process, thread: &'a
         providers: Vec::new(),
         outside: BTreeSet::new(),
     }
+}
+
+/// A file lock goes by the name of its file.
+fn locked_file(process: &Process, fd: i32) -> Option<Lock> {
+    let Target::File { path, .. } = &process.descriptor(fd)?.target else { return None };
+    let name = path.rsplit('/').next().unwrap_or(path).to_owned();
+    Some(Lock { name, key: path.clone(), line: 0 })
 }
 
 /// Where the tasks of a loop stand: at a lock or slot if one does, else the first.

@@ -365,7 +365,7 @@ fn by_call(process: &Process, thread: &Thread) -> Purpose {
         Wait::Child { pid } => Purpose::Child(*pid),
         Wait::Sleep { .. } => Purpose::Sleep,
         Wait::Signal { .. } => Purpose::Signal,
-        Wait::FileLock { fd } => Purpose::FileLock { fd: *fd },
+        Wait::FileLock { fd, .. } => Purpose::FileLock { fd: *fd },
         Wait::Ioctl { fd, .. } => Purpose::Device { fd: Some(*fd) },
         Wait::Uninterruptible { .. } => Purpose::Device { fd: None },
         Wait::Stopped => Purpose::Stopped,

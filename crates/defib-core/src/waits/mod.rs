@@ -13,7 +13,7 @@ mod meaning;
 #[cfg(test)]
 mod tests;
 
-pub use code::{Lock, enclosing_loop, held_locks, named_lock};
+pub use code::{Lock, enclosing_loop, function_lines, held_locks, loop_around, loop_body, named_lock};
 pub use grade::{Grade, Verdict, judge};
 pub use graph::{Graph, LockCycle, Node, NodeId, Outside, Status};
 pub use meaning::{Limit, Purpose, meaning};

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::Reader;
 use crate::python::{self, PythonRead};
-use crate::{excerpt, sys, tree};
+use crate::{excerpt, heap, stdio, sys, tree};
 use process::{How, Seen};
 use sockets::SocketTable;
 
@@ -170,7 +170,10 @@ pub(crate) fn basics(request: &LookRequest, step: &mut dyn FnMut(Step<'_>)) -> L
             Fault::act(request.fault.as_ref(), pid, false);
         }
         let how = How { in_tree: true, careful };
-        if let Some(seen) = process::read(pid, how, None, &mut fills) {
+        if let Some(mut seen) = process::read(pid, how, None, &mut fills) {
+            if request.locals && !careful {
+                seen.process.held_back = stdio::held_back(pid);
+            }
             step(Step::Process(&seen.process));
             images.insert(pid, seen.image);
             keep(&mut result, seen);
@@ -182,8 +185,23 @@ pub(crate) fn basics(request: &LookRequest, step: &mut dyn FnMut(Step<'_>)) -> L
         add_others(&mut result, request, &mut fills);
     }
     share_fills(&mut result, &fills);
+    if request.locals {
+        weigh_largest(&mut result, request);
+    }
     result.took_s = start.elapsed().as_secs_f64();
     result
+}
+
+/// Smaller processes are not worth a walk through their heap.
+const WORTH_WALKING: u64 = 48 << 20;
+
+/// How much of the largest process's heap is free.
+fn weigh_largest(look: &mut Look, request: &LookRequest) {
+    let readable = |process: &&mut Process| process.in_tree && !request.careful.contains(&process.pid);
+    let largest = look.processes.iter_mut().filter(readable).max_by_key(|process| process.rss_bytes);
+    if let Some(process) = largest.filter(|process| process.rss_bytes >= WORTH_WALKING) {
+        process.heap = heap::usage(process.pid);
+    }
 }
 
 fn members(request: &LookRequest) -> Vec<i32> {

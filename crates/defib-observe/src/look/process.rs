@@ -7,6 +7,7 @@
 
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt as _;
 
 use defib_core::facts::{Denied, Process, Thread, Wait};
 
@@ -14,7 +15,7 @@ use super::descriptors::{self, Fills};
 use crate::files::{self, Reader};
 use crate::parse::{self, Image, Stat};
 use crate::wait::{self, Surroundings};
-use crate::{python, sys};
+use crate::{lockfile, python, sys};
 
 /// Most threads read of one process.
 const MOST_THREADS: usize = 2000;
@@ -89,7 +90,12 @@ fn identity(pid: i32, stat: &Stat, how: How, reader: &mut Reader) -> Process {
         python: executable.as_deref().and_then(python::version_of_path),
         executable,
         catches_sigterm: catches(libc::SIGTERM),
+        heeds_signals: [libc::SIGUSR1, libc::SIGUSR2, libc::SIGCHLD, libc::SIGALRM, libc::SIGIO]
+            .into_iter()
+            .any(catches),
         catches_sigint: catches(libc::SIGINT),
+        held_back: None,
+        heap: None,
         forked_without_exec: false,
         unbuffered: None,
         wait_status: (stat.state == b'Z').then_some(stat.exit_status),
@@ -210,6 +216,11 @@ impl Surroundings for AroundThread<'_> {
     fn thread(&self, tid: u32) -> Option<i32> {
         let threads = self.process.threads.get_or_init(|| thread_ids(self.process.pid));
         threads.get(&tid).copied()
+    }
+
+    fn lock_owner(&self, fd: i32) -> Option<i32> {
+        let facts = std::fs::metadata(format!("/proc/{}/fd/{fd}", self.process.pid)).ok()?;
+        lockfile::holder(facts.dev(), facts.ino()).filter(|&pid| pid > 0)
     }
 
     fn now(&self, clock: i32) -> f64 {

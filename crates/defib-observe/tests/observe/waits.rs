@@ -120,7 +120,7 @@ fn signals() {
 fn file_locks() {
     let flock = "import fcntl,tempfile,os\nf=tempfile.NamedTemporaryFile()\ng=open(f.name)\n\
                  fcntl.flock(f,fcntl.LOCK_EX)\nfcntl.flock(g,fcntl.LOCK_EX)";
-    waits(flock, |wait, _| matches!(wait, Wait::FileLock { .. }));
+    waits(flock, |wait, process| matches!(wait, Wait::FileLock { owner, .. } if *owner == Some(process.pid)));
     let record = "import fcntl,tempfile,os,time\nf=tempfile.NamedTemporaryFile()\nfcntl.lockf(f,fcntl.LOCK_EX)\n\
                   r,w=os.pipe()\nif os.fork()==0:\n os.read(r,1)\n\
                   \nelse:\n p=os.getpid()\n q=os.fork()\n if q==0: time.sleep(60)\n time.sleep(60)";
