@@ -31,11 +31,15 @@ static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+static NOT_ON_HUB: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"\b(?:LocalEntryNotFoundError|EntryNotFoundError|RepositoryNotFoundError|RevisionNotFoundError)\b"));
+
 fn judge(study: &Study<'_>) -> Option<Finding> {
     let (told, _) = told(study, &SENTENCE)?;
     let explanation = format!("a file that it needs is not there: {}", cut(&told.text(), 220));
-    // A missing file often only shows what a more specific cause explains.
-    let rank = told.rank() + 3;
+    // A missing file often only shows what a more specific cause explains; a hub that
+    // says what it has not is itself more specific than its status 404.
+    let rank = if NOT_ON_HUB.is_match(&told.text()) { told.rank() - 1 } else { told.rank() + 3 };
     Some(told.proof(explanation).rank(rank)
         .step("check the path against the working directory, and whether the download ever finished"))
 }

@@ -2,10 +2,11 @@
 
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
-use crate::facts::Look;
+use crate::facts::{Frame, Look};
 use crate::growth::{growth, keepers, threads};
+use crate::place::is_user_file;
 use crate::report::Place;
-use crate::telling::{base_name, cut, seconds, size};
+use crate::telling::{base_name, cut, frame_name, seconds, size};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "backend-cache-growth",
@@ -27,7 +28,8 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let keepers = keepers(&study.case.looks);
     let keeper = keepers.iter().find(|keeper| keeper.cache);
     let library = study.case.looks.iter().filter(|look| inside_cache(look)).count();
-    if keeper.is_none() && library == 0 {
+    let native = study.case.looks.iter().find_map(native_call);
+    if keeper.is_none() && library == 0 && native.is_none() {
         return None;
     }
     let mut facts = vec![super::app_retention::growth_fact(&growth)];
@@ -35,19 +37,36 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     if library > 0 {
         facts.push(Fact::new("stack", format!("inside a function of a cache in {library} of {} looks", study.case.looks.len())));
     }
+    facts.extend(native.as_ref().map(|frame| Fact::new("stack", format!("it calls native code at {}, which may keep something for each shape", frame_name(frame)))));
     let signs = vec![
         Sign::seen(Group::Vitals, "memory grows in steps"),
+        Sign::when(native.is_some(), Group::Waits, "it calls a native library"),
         Sign::when(keeper.is_some(), Group::Stack, "a line near the frames fills a cache"),
         Sign::when(library > 0, Group::Log, "inside a function of a cache"),
     ];
-    let explanation = format!("a cache without a bound grows: {} more in {}", size(growth.bytes()), seconds(growth.span_s));
+    let whose = if keeper.is_none() && library == 0 { "what a library keeps for each new input may grow" } else { "a cache without a bound grows" };
+    let explanation = format!("{whose}: {} more in {}", size(growth.bytes()), seconds(growth.span_s));
     let place = keeper.map(|keeper| Place { file: keeper.file.clone(), line: keeper.line, function: Some(keeper.function.clone()) });
+    let place = place.or_else(|| native.as_ref().map(crate::place::of_frame));
     Some(
         Finding::signs(signs, explanation, facts)
             .place(place)
             .step("give the cache a bound (lru_cache(maxsize=…), an eviction), or feed it few shapes: pad or bucket the inputs")
             .step("for torch: torch.backends.cudnn.benchmark = False with changing sizes; torch._dynamo.config.cache_size_limit"),
     )
+}
+
+/// The user's line that was inside a package of native code, or calls a library that
+/// the program loaded itself.
+fn native_call(look: &Look) -> Option<Frame> {
+    let stacks = look.processes.iter().filter(|process| process.in_tree).flat_map(|process| &process.threads).filter_map(|thread| thread.python.as_ref());
+    stacks.into_iter().find_map(|stack| {
+        let user = stack.frames.iter().position(|frame| is_user_file(&frame.file))?;
+        let package = stack.frames[..user].iter().any(|frame| super::fork_after_threads::has_threads(&frame.file));
+        let line = look.source_line(&stack.frames[user].file, stack.frames[user].line).unwrap_or_default();
+        let own = ["lib.", "_C.", "cdll.", "dll."].iter().any(|word| line.contains(word));
+        (package || own).then(|| stack.frames[user].clone())
+    })
 }
 
 fn inside_cache(look: &Look) -> bool {

@@ -25,7 +25,8 @@ pub(super) static CAUSE: Cause = Cause {
 /// Sentences of configuration libraries, in exceptions or on lines of their own.
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?:omegaconf|hydra|pydantic|pydantic_core|pydantic_settings|jsonschema|marshmallow|cerberus|dynaconf|confuse|environs|voluptuous|schema|strictyaml|tomllib|tomli|toml|yaml|configparser|decouple|absl|click|typer|gin|tyro|jsonargparse|simple_parsing|cattrs|dacite|configargparse)[\w.]*\.(?P<type>\w*(?:Error|Exception|Invalid|Missing\w*|UsageError|UndefinedValueError)\w*)",
+        // Whole names: "gin" stands also within "huggingface".
+        r"\b(?:omegaconf|hydra|pydantic|pydantic_core|pydantic_settings|jsonschema|marshmallow|cerberus|dynaconf|confuse|environs|voluptuous|schema|strictyaml|tomllib|tomli|toml|yaml|configparser|decouple|absl|click|typer|gin|tyro|jsonargparse|simple_parsing|cattrs|dacite|configargparse)(?:\.\w+)*\.(?P<type>\w*(?:Error|Exception|Invalid|Missing\w*|UsageError|UndefinedValueError)\w*)",
         r"|^(?:Could not override '(?P<hydra>[^']*)'|LexerNoViableAltException: (?P<lexer>.*)|Key '(?P<key>[^']+)' is not in struct|In '(?P<group>[^']+)': Could not (?:find|load) '[^']*'|Could not (?:find|load) '(?P<hload>[^']+)'|Missing mandatory value: (?P<missing>\S+)|Primary config (?:module|directory) .* not found|Cannot find primary config)",
         r"|\b(?:MissingMandatoryValue|ConfigAttributeError|ConfigKeyError|ConfigCompositionException|MissingConfigException|OverrideParseException|InterpolationKeyError|InterpolationResolutionError|ConfigTypeError|ReadonlyConfigError|UnsupportedInterpolationType)\b",
         r"|\b(?:ScannerError|ParserError|TOMLDecodeError|TomlDecodeError|NoSectionError|NoOptionError|MissingSectionHeaderError|DuplicateOptionError|UndefinedValueError|ImproperlyConfigured|ConfigurationError|ConfigError|InvalidConfig\w*|SettingsError|EnvError|ValidationError|UnrecognizedFlagError|IllegalFlagValueError|BadParameter|NoSuchOption|UsageError)\b(?::|$)",
@@ -39,6 +40,7 @@ static USAGE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"^(?:\S+(?: \S+)?: )?error: (?P<error>(?:unrecognized arguments|the following arguments are required|argument |invalid choice|ambiguous option|one of the arguments|not allowed|expected|required|unexpected argument|the argument|a value is required|invalid value|unrecognized|unknown).*)$",
         r"|^Error: (?P<click>(?:No such option|Invalid value|Missing (?:option|argument|parameter|command)|Got unexpected extra argument|No such command|Option ).*)$",
+        r"|^│ (?P<rich>(?:No such option|Invalid value|Missing (?:option|argument|parameter|command)|Got unexpected extra argument|No such command).*?)\s*│?$",
         r"|^(?:\S+: )?(?P<getopt>(?:unrecognized option|invalid option|unknown option|illegal option|option requires an argument|unknown argument|Unknown option).*)$",
     ))
 });
@@ -83,7 +85,7 @@ fn usage(study: &Study<'_>) -> Option<Finding> {
     if study.fatal.is_some() {
         return None;
     }
-    let error = ["error", "click", "getopt"].iter().find_map(|group| found.name(group))?.as_str();
+    let error = ["error", "click", "rich", "getopt"].iter().find_map(|group| found.name(group))?.as_str();
     let name = crate::telling::short_command(&study.case.command);
     let mut finding = told.proof(format!("{name} does not accept its arguments: {}", cut(error, 160)));
     if let End::Exited(code) = study.case.end {

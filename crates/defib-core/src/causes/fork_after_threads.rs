@@ -64,6 +64,11 @@ const POOLED: [&str; 12] = [
     "/openvino/", "/numba/", "/paddle/",
 ];
 
+/// A file of such a package.
+pub(super) fn has_threads(file: &str) -> bool {
+    POOLED.iter().any(|part| file.contains(part))
+}
+
 /// A forked child computes alone inside one call of such a package, and never comes back:
 /// it turns round and round for workers that exist only in the parent.
 fn by_spinning(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
@@ -89,7 +94,7 @@ fn by_spinning(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
 /// See [`by_spinning`].
 pub(super) fn spins_alone(graph: &Graph<'_>, study: &Study<'_>, node: &Node<'_>) -> bool {
     let first = |thread: &Thread| thread.python.as_ref().and_then(|stack| stack.frames.first().cloned());
-    let Some(inside) = first(node.thread).filter(|frame| POOLED.iter().any(|part| frame.file.contains(part))) else {
+    let Some(inside) = first(node.thread).filter(|frame| has_threads(&frame.file)) else {
         return false;
     };
     let there = |look: &Look| {

@@ -22,7 +22,7 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r#"\b402\b.{0,40}(?:Payment Required|[Cc]lient [Ee]rror)|ClientResponseError: 402, message|insufficient_quota|exceeded your current quota|billing (?:hard )?limit|Quota exceeded for|quotaExceeded|QuotaExceeded|insufficient (?:credits|balance|funds)|402 Payment Required|out of credits"#)
+    pattern(r#"\b402\b.{0,40}(?:Payment Required|[Cc]lient [Ee]rror)|ClientResponseError: 402, message|insufficient_quota|exceeded your current quota|billing (?:hard )?limit|Quota exceeded for|quotaExceeded|QuotaExceeded|[Ii]nsufficient (?:credits?|balance|funds)|\bstatus(?:[ _]code)?: 402\b|402 Payment Required|out of credits"#)
 });
 
 fn judge(study: &Study<'_>) -> Option<Finding> {

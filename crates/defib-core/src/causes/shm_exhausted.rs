@@ -31,6 +31,8 @@ static SENTENCE: LazyLock<Regex> = LazyLock::new(|| {
 const MAKERS: &[&str] = &["multiprocessing/synchronize.py", "multiprocessing/shared_memory.py", "multiprocessing/heap.py", "multiprocessing/sharedctypes.py", "multiprocessing/queues.py", "torch/multiprocessing", "torch/storage.py"];
 static FULL: LazyLock<Regex> = LazyLock::new(|| pattern(r"\[Errno (?:28|12|38|13|2)\]"));
 
+static DESCRIPTORS: LazyLock<Regex> = LazyLock::new(|| pattern(r"Too many open files|\[Errno 24\]"));
+
 fn judge(study: &Study<'_>) -> Option<Finding> {
     by_sentence(study).or_else(|| by_maker(study)).or_else(|| by_bus_error(study))
 }
@@ -41,6 +43,10 @@ fn steps(finding: Finding) -> Finding {
 
 fn by_sentence(study: &Study<'_>) -> Option<Finding> {
     let (told, _) = told(study, &SENTENCE)?;
+    // Shared memory travels through descriptors, and these are what ran out.
+    if DESCRIPTORS.is_match(&told.text()) {
+        return None;
+    }
     let rank = told.rank() - 1;
     Some(steps(told.proof(format!("shared memory (/dev/shm) does not suffice: {}", cut(&told.text(), 220))).rank(rank)))
 }
