@@ -237,9 +237,29 @@ fn last_looks(looks: Vec<Look>, ending: Option<&(f64, Ending)>) -> Vec<Look> {
     };
     let fitting: Vec<Look> = looks.iter().filter(|look| look.at_s >= since).cloned().collect();
     let mut chosen = if fitting.is_empty() { looks } else { fitting };
+    drop_blind(&mut chosen);
     let surplus = chosen.len().saturating_sub(LOOKS);
     chosen.drain(..surplus);
     chosen
+}
+
+/// A look that was cut short before it came to the stacks hides those before it. What it
+/// did weigh is kept.
+fn drop_blind(looks: &mut Vec<Look>) {
+    let stacks =
+        |look: &Look| look.processes.iter().flat_map(|process| &process.threads).any(|thread| thread.python.is_some());
+    let blind = |look: &Look| look.processes.iter().any(|process| process.python.is_some()) && !stacks(look);
+    while let [.., before, last] = looks.as_mut_slice()
+        && blind(last)
+        && stacks(before)
+    {
+        for process in before.processes.iter_mut() {
+            let later = last.process(process.pid);
+            process.heap = process.heap.or_else(|| later?.heap);
+            process.held_back = process.held_back.or_else(|| later?.held_back);
+        }
+        looks.pop();
+    }
 }
 
 /// Did bytes or processes move between the first and the last look?
@@ -473,4 +493,29 @@ fn leftovers(entries: &[Entry]) -> Vec<Leftover> {
         _ => None,
     };
     entries.iter().filter_map(leftover).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::{Heap, PythonStack, Wait};
+    use crate::waits::tests::process;
+
+    fn look(at_s: f64, stacks: bool) -> Look {
+        let mut python = process(10, 1, vec![Wait::Running]);
+        python.python = Some("3.11".to_owned());
+        python.threads[0].python = stacks.then(PythonStack::default);
+        Look { at_s, root: 10, processes: vec![python], ..Look::default() }
+    }
+
+    #[test]
+    fn a_look_without_stacks_does_not_hide_those_before_it() {
+        let mut last = look(3.0, false);
+        last.processes[0].heap = Some(Heap { bytes: 9, free_bytes: 5 });
+        let looks = last_looks(vec![look(1.0, true), look(2.0, true), last], None);
+        assert_eq!(looks.len(), 2);
+        assert_eq!(looks[1].processes[0].heap, Some(Heap { bytes: 9, free_bytes: 5 }));
+        // Where there never were stacks, nothing is hidden.
+        assert_eq!(last_looks(vec![look(1.0, false), look(2.0, false)], None).len(), 2);
+    }
 }

@@ -16,7 +16,7 @@ use crate::files::Reader;
 use crate::sys;
 
 /// Time a walk may take: it runs while a limit of memory is reached.
-const WITHIN: Duration = Duration::from_millis(250);
+const WITHIN: Duration = Duration::from_millis(150);
 /// Bytes copied at once.
 const PIECE: usize = 256 << 10;
 /// Size and alignment of the heaps of other arenas.

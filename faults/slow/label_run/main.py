@@ -29,7 +29,7 @@ def main():
     model = ClipLike()
     rng = np.random.default_rng(1)
     for i in range(400):
-        name, score = model.label(rng.standard_normal((400, 512)).astype(np.float32))
+        name, score = model.label(rng.standard_normal((60, 512)).astype(np.float32))
         print(f"{i:04d}.jpg\t{name}\t{score:.2f}")
 
 

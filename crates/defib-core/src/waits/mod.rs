@@ -11,7 +11,7 @@ mod grade;
 mod graph;
 mod meaning;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use code::{Lock, enclosing_loop, function_lines, held_locks, loop_around, loop_body, named_lock};
 pub use grade::{Grade, Verdict, judge};

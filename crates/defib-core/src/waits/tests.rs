@@ -13,7 +13,7 @@ fn thread(tid: i32, wait: Wait) -> Thread {
     Thread { tid, name: "t".into(), state, wait, wchan: None, cpu_s: 0.0, switches: 5, python: None }
 }
 
-fn process(pid: i32, ppid: i32, waits: Vec<Wait>) -> Process {
+pub(crate) fn process(pid: i32, ppid: i32, waits: Vec<Wait>) -> Process {
     Process {
         pid,
         ppid,
@@ -78,6 +78,65 @@ fn a_full_pipe_whose_reader_waits_for_its_writer_is_proved() {
     let mut writer = process(20, 10, vec![Wait::Write { fd: 1 }]);
     writer.descriptors = vec![pipe(1, Access::Write, 77)];
     assert_eq!(grade(vec![reader, writer]), Grade::Proved);
+}
+
+#[test]
+fn two_that_hold_the_file_lock_of_the_other_are_proved() {
+    let file = |fd: i32, path: &str| {
+        let target = Target::File { path: path.into(), position: 0, deleted: false };
+        Descriptor { fd, access: Access::Both, target }
+    };
+    let holds = |pid: i32, owner: i32| {
+        let mut process = process(pid, 10, vec![Wait::FileLock { fd: 4, owner: Some(owner) }]);
+        process.descriptors = vec![file(3, &format!("/x/{pid}")), file(4, &format!("/x/{owner}"))];
+        process
+    };
+    let parent = || process(10, 1, vec![Wait::Child { pid: None }]);
+    assert_eq!(grade(vec![parent(), holds(20, 30), holds(30, 20)]), Grade::Proved);
+    // The holder works: then the other only waits for its turn.
+    let works = process(30, 10, vec![Wait::Running]);
+    assert_eq!(grade(vec![parent(), holds(20, 30), works]), Grade::None);
+}
+
+/// A main thread in `queue.get()`, and a server of its own that waits for clients.
+#[test]
+fn a_queue_of_one_process_is_not_filled_by_an_idle_child() {
+    let frame = |file: &str, function: &str, line: u32| Frame {
+        function: function.into(),
+        file: file.into(),
+        line,
+        locals: vec![],
+    };
+    let tree = |shared: bool| {
+        let wait = Wait::Futex { address: 8, shared, bound: Bound::Unlimited, owner: None };
+        let mut client = process(10, 1, vec![wait]);
+        client.python = Some("3.11".into());
+        client.threads[0].python = Some(PythonStack {
+            frames: vec![frame("/usr/lib/python3.11/queue.py", "get", 171), frame("/home/me/crawl.py", "main", 9)],
+            ..PythonStack::default()
+        });
+        let poll = PollDescriptor { fd: 3, read: true, write: false };
+        let mut server =
+            process(20, 10, vec![Wait::Poll { descriptors: vec![poll], bound: Bound::Unlimited, epoll: None }]);
+        server.descriptors = vec![listening(3)];
+        vec![client, server]
+    };
+    assert_eq!(grade(tree(false)), Grade::Probable);
+    // What lies in shared memory a child may fill.
+    assert_eq!(grade(tree(true)), Grade::Idle);
+    let mut heeds = tree(false);
+    heeds[0].heeds_signals = true;
+    assert_eq!(grade(heeds), Grade::Idle);
+}
+
+#[test]
+fn who_sleeps_elsewhere_may_come_to_a_barrier_in_shared_memory() {
+    let waits = || Wait::Futex { address: 8, shared: true, bound: Bound::Unlimited, owner: None };
+    let parent = process(10, 1, vec![Wait::Child { pid: Some(20) }]);
+    let sleeps = process(30, 10, vec![Wait::Sleep { bound: Bound::Within(0.002) }]);
+    assert_eq!(grade(vec![parent.clone(), process(20, 10, vec![waits()]), sleeps]), Grade::None);
+    let stuck = grade(vec![parent, process(20, 10, vec![waits()]), process(30, 10, vec![waits()])]);
+    assert!(stuck >= Grade::Probable);
 }
 
 #[test]

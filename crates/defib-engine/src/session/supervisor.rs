@@ -39,7 +39,7 @@ const SAMPLES_APART_S: f64 = 0.15;
 /// Shares of the memory limit at which a look is taken: what fills it is seen on the way.
 const MEMORY_SHARES: [f64; 4] = [0.5, 0.65, 0.8, 0.9];
 /// Time the last look may take while memory grows.
-const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(900);
+const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(1500);
 /// A second Ctrl+C within this time ends the tree at once.
 const IMPATIENCE: Duration = Duration::from_secs(10);
 /// Grace where the user asked for none.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
 mod descriptors;
+mod memory;
 mod probes;
 mod python;
 mod sampler;
