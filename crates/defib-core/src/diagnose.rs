@@ -81,6 +81,10 @@ fn traced(study: &Study<'_>) -> Option<Place> {
 /// The nearest line of the user's code from which the stuck process is waited for: what
 /// is stuck itself may be no Python.
 fn waiting_line(study: &Study<'_>) -> Option<Place> {
+    // Where it stood when its memory was over tells nothing of what fills it.
+    if matches!(study.case.ending, Some((_, Ending::OverMemory { .. }))) {
+        return None;
+    }
     let graph = study.graph.as_ref()?;
     let stuck = telling::stuck(study).next().map_or(study.case.root, |id| graph.nodes[id].process.pid);
     let mut pid = stuck;

@@ -50,7 +50,7 @@ fn by_cycle(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
     Some(if cycle.nodes.len() == 1 {
         finding.step("take the lock once, or make it a threading.RLock()")
     } else {
-        finding.step("take the locks in the same order in every thread, or give acquire a timeout")
+        finding.step("take the locks in the same order everywhere, or give acquire a timeout")
     })
 }
 
@@ -144,7 +144,7 @@ fn by_waits(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
         Finding::signs(vec![Sign::seen(Group::Waits, "waits for what nobody provides"), Sign::when(steady, Group::Stack, "unchanged"), Sign::when(!child_died(study, first), Group::Kernel, "no child of it has died"), Sign::when(!slots, Group::Vitals, "nothing waits for a slot")], explanation, facts)
     };
     let finding = if locks.len() >= 2 {
-        finding.step("take the locks in the same order in every thread, or give acquire a timeout")
+        finding.step("take the locks in the same order everywhere, or give acquire a timeout")
     } else {
         finding
     };

@@ -10,10 +10,12 @@ mod code;
 mod grade;
 mod graph;
 mod meaning;
+mod node;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use code::{Lock, enclosing_loop, function_lines, held_locks, loop_around, loop_body, named_lock};
 pub use grade::{Grade, Verdict, judge};
-pub use graph::{Graph, LockCycle, Node, NodeId, Outside, Status};
+pub use graph::{Graph, LockCycle, NodeId, Outside, Status};
 pub use meaning::{Limit, Purpose, meaning};
+pub use node::Node;
