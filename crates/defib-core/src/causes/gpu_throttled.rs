@@ -28,6 +28,15 @@ static LINE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?i)(?:HW (?:Thermal )?Slowdown|SW Thermal Slowdown|HW Power Brake(?: Slowdown)?)\s*:\s*Active|clocks_(?:throttle|event)_reasons\.(?:hw_slowdown|hw_thermal_slowdown|sw_thermal_slowdown|hw_power_brake_slowdown)\W+Active|GPU .*(?:thermal(?:ly)? throttl|throttling due to (?:heat|temperature|thermal))|temperature .*throttl")
 });
 
+/// The head of a table that `nvidia-smi --query-gpu` prints.
+static HEAD: LazyLock<Regex> = LazyLock::new(|| pattern(r"clocks_(?:throttle|event)_reasons\.active\b"));
+
+/// A line of that table: a mask with one of [`BITS`].
+fn has_mask(text: &str) -> bool {
+    let masks = text.split([',', ' ']).filter_map(|word| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok());
+    masks.into_iter().any(|mask| BITS.iter().any(|(bit, _)| mask & bit != 0))
+}
+
 fn judge(study: &Study<'_>) -> Option<Finding> {
     by_vitals(study).or_else(|| by_log(study))
 }
@@ -48,7 +57,10 @@ fn by_vitals(study: &Study<'_>) -> Option<Finding> {
 }
 
 fn by_log(study: &Study<'_>) -> Option<Finding> {
-    let line = study.case.log.lines.iter().rev().find(|line| LINE.is_match(&line.text)).filter(|_| study.failed() && !study.was_standing())?;
+    let lines = &study.case.log.lines;
+    let table = lines.iter().any(|line| HEAD.is_match(&line.text));
+    let line = lines.iter().rev().find(|line| LINE.is_match(&line.text) || table && has_mask(&line.text));
+    let line = line.filter(|_| study.failed() && !study.was_standing())?;
     Some(steps(Finding::proof(format!("the GPU slowed itself down: {}", cut(line.text.trim(), 160)), vec![quoted(&line.text)]).rank(62)))
 }
 
