@@ -4,7 +4,7 @@ use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Process, Target};
 use crate::telling::{frame_name, grouped, node_fact, node_place, process_name, short_command, steadiness, stream_words, thread_name, wait_words};
-use crate::waits::{Graph, Limit, Node, NodeId, Purpose};
+use crate::waits::{Grade, Graph, Limit, Node, NodeId, Purpose};
 
 pub(super) static CAUSE: Cause = Cause {
     id: "pipe-full",
@@ -29,6 +29,10 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let node = &graph.nodes[writer];
     let (fd, inode) = pipe_of(node)?;
     let reader = reader_of(graph, node, inode);
+    // A reader that computes comes back to its pipe: then the writer is only ahead of it.
+    if study.grade() < Grade::Probable && reader.is_some_and(|id| graph.nodes[id].active()) {
+        return None;
+    }
     let mut facts = vec![write_fact(node, fd, inode)];
     facts.push(reader_fact(graph, node, fd, inode, reader));
     if let Some(frame) = node.frame {
