@@ -21,9 +21,11 @@ const WITHIN: Duration = Duration::from_millis(150);
 const PIECE: usize = 256 << 10;
 /// Size and alignment of the heaps of other arenas.
 const ARENA: u64 = 64 << 20;
-/// Where the first block stands after the head of an arena's heap: with the arena's own
-/// record (glibc before 2.35, and from then on), or without it.
-const FIRST_BLOCKS: [u64; 4] = [0x8c0, 0x8d0, 0x20, 0x30];
+/// Length of the head of an arena's heap: glibc before 2.35, and from then on. Its first
+/// word points to the arena's record, which stands behind the head of the arena's first heap.
+const HEADS: [u64; 2] = [0x20, 0x30];
+/// Length of that record, rounded up to where blocks may begin.
+const RECORD: u64 = 0x8a0;
 /// Least size and alignment of a block.
 const LEAST_BLOCK: u64 = 32;
 
@@ -34,10 +36,9 @@ pub(crate) fn usage(pid: i32) -> Option<Heap> {
     let until = Instant::now() + WITHIN;
     let mut found = Heap::default();
     for (start, end, main) in heaps(&maps) {
-        let memory = Memory::new(pid, end);
-        let first_blocks: &[u64] = if main { &[0] } else { &FIRST_BLOCKS };
-        let walked = first_blocks.iter().find_map(|first| walk(memory.again(), start + first, end, until));
-        if let Some(heap) = walked {
+        let mut memory = Memory::new(pid, end);
+        let first = if main { Some(start) } else { first_block(&mut memory, start) };
+        if let Some(heap) = first.and_then(|first| walk(memory, first, end, until)) {
             found.bytes += heap.bytes;
             found.free_bytes += heap.free_bytes;
         }
@@ -65,6 +66,21 @@ fn heaps(maps: &str) -> Vec<(u64, u64, bool)> {
     maps.lines().filter_map(heap).collect()
 }
 
+/// The first block of an arena's heap at this address. Other memory does not begin with a
+/// pointer to just behind such a head: whatever an array holds is not taken for blocks.
+fn first_block(memory: &mut impl Words, start: u64) -> Option<u64> {
+    let arena = memory.word(start)?;
+    let head = arena % ARENA;
+    let own = arena - head == start;
+    // A later heap of the same arena points to the first, and to the one before it.
+    let later =
+        !own && arena > ARENA && memory.word(start + 8).is_some_and(|before| before != 0 && before % ARENA == 0);
+    if !HEADS.contains(&head) || !(own || later) {
+        return None;
+    }
+    Some(start + head + if own { RECORD } else { 0 })
+}
+
 /// Where words are read from; tests put a vector here.
 trait Words {
     /// The word at this address.
@@ -82,10 +98,6 @@ struct Memory {
 impl Memory {
     fn new(pid: i32, end: u64) -> Self {
         Self { pid, end, start: 0, piece: Vec::new() }
-    }
-
-    fn again(&self) -> Self {
-        Self::new(self.pid, self.end)
     }
 }
 
@@ -118,7 +130,7 @@ fn walk(mut memory: impl Words, first: u64, end: u64, until: Instant) -> Option<
         let size = field & !7;
         let fits =
             size >= LEAST_BLOCK && size.is_multiple_of(16) && at.checked_add(size).is_some_and(|next| next <= end);
-        if blocks > 0 && field & 1 == 0 {
+        if fits && field & 1 == 0 {
             heap.free_bytes += before;
         }
         if !fits || (blocks.is_multiple_of(4096) && Instant::now() >= until) {
@@ -170,6 +182,31 @@ mod tests {
         let heap = walk(words.as_slice(), 0, end, Instant::now() + Duration::from_secs(60)).unwrap();
         assert_eq!(heap.bytes, end);
         assert_eq!(heap.free_bytes, 20 * 0x1000 + 0x2000);
+    }
+
+    /// The first words of a mapping at the ninth multiple of an arena's size.
+    struct Mapped([u64; 2]);
+
+    const AT: u64 = 9 * ARENA;
+
+    impl Words for Mapped {
+        fn word(&mut self, address: u64) -> Option<u64> {
+            self.0.get(usize::try_from((address - AT) / 8).ok()?).copied()
+        }
+    }
+
+    #[test]
+    fn an_array_at_the_place_of_a_heap_is_none() {
+        let first = |words: [u64; 2]| first_block(&mut Mapped(words), AT);
+        // As blocks these would all be free.
+        assert_eq!(first([48, 48]), None);
+        assert_eq!(first([0, 0]), None);
+        // An arena's first heap, before 2.35 and since.
+        assert_eq!(first([AT + 0x20, 0]), Some(AT + 0x8c0));
+        assert_eq!(first([AT + 0x30, 0]), Some(AT + 0x8d0));
+        // A later heap names the one before it.
+        assert_eq!(first([5 * ARENA + 0x30, 5 * ARENA]), Some(AT + 0x30));
+        assert_eq!(first([5 * ARENA + 0x30, 7]), None);
     }
 
     #[test]

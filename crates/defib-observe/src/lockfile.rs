@@ -141,7 +141,7 @@ fn lock_file(pid: i32, path: &Path, named: bool) -> Option<LockFile> {
         age_s,
         owner,
         owner_alive: owner.is_some_and(|owner| lives_since(owner, age_s)),
-        held: holder(facts.dev(), facts.ino()).is_some(),
+        held: !holders(facts.dev(), facts.ino()).is_empty(),
     })
 }
 
@@ -170,21 +170,34 @@ fn lives_since(pid: i32, age_s: f64) -> bool {
     stat.is_some_and(|stat| stat.state != b'Z' && now - stat.start_ticks as f64 / hertz + 5.0 >= age_s)
 }
 
-/// The process that holds a lock of this file, as `/proc/locks` tells; -1 for a lock
-/// that belongs to an open file and to no process.
+/// The one process that holds a lock of this file, as `/proc/locks` tells. Where several
+/// do (parts of it, or shared locks), whose end is waited for is not known.
 pub(crate) fn holder(device: u64, inode: u64) -> Option<i32> {
-    holder_in(&fs::read_to_string("/proc/locks").unwrap_or_default(), device, inode)
+    let mut pids = holders(device, inode);
+    pids.dedup();
+    match pids.as_slice() {
+        [pid] if *pid > 0 => Some(*pid),
+        _ => None,
+    }
 }
 
-/// Lines are `1: FLOCK  ADVISORY  WRITE 4127 fd:01:1234 0 EOF`; those that wait have an arrow.
-fn holder_in(locks: &str, device: u64, inode: u64) -> Option<i32> {
+fn holders(device: u64, inode: u64) -> Vec<i32> {
+    holders_in(&fs::read_to_string("/proc/locks").unwrap_or_default(), device, inode)
+}
+
+/// Lines are `1: FLOCK  ADVISORY  WRITE 4127 fd:01:1234 0 EOF`; those that wait have an
+/// arrow, and a lock that belongs to an open file and to no process has -1. In order.
+fn holders_in(locks: &str, device: u64, inode: u64) -> Vec<i32> {
     let (major, minor) = (libc::major(device), libc::minor(device));
     let name = format!("{major:02x}:{minor:02x}:{inode}");
-    locks.lines().filter(|line| !line.contains("->")).find_map(|line| {
+    let pid = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let at = words.iter().position(|word| *word == name)?;
         words.get(at.checked_sub(1)?)?.parse().ok()
-    })
+    };
+    let mut pids: Vec<i32> = locks.lines().filter(|line| !line.contains("->")).filter_map(pid).collect();
+    pids.sort_unstable();
+    pids
 }
 
 #[cfg(test)]
@@ -201,15 +214,17 @@ mod tests {
     }
 
     #[test]
-    fn the_holder_of_a_lock_is_named_and_not_who_waits_for_it() {
+    fn the_holders_of_a_lock_are_named_and_not_who_waits_for_it() {
         let locks = "1: POSIX  ADVISORY  WRITE 77 fd:01:900 0 EOF\n1: -> POSIX  ADVISORY  WRITE 78 fd:01:900 0 EOF\n\
                      2: FLOCK  ADVISORY  WRITE 79 fd:01:901 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 77 fd:01:901 0 EOF\n\
-                     3: OFDLCK ADVISORY  READ -1 00:1f:5 0 EOF\ntorn fd:01:902";
+                     3: OFDLCK ADVISORY  READ -1 00:1f:5 0 EOF\n4: POSIX ADVISORY READ 8 fd:01:903 0 9\n\
+                     5: POSIX ADVISORY READ 6 fd:01:903 10 19\ntorn fd:01:902";
         let device = libc::makedev(0xfd, 1);
-        assert_eq!(holder_in(locks, device, 900), Some(77));
-        assert_eq!(holder_in(locks, device, 901), Some(79));
-        assert_eq!(holder_in(locks, device, 902), None);
-        assert_eq!(holder_in(locks, libc::makedev(0, 0x1f), 5), Some(-1));
+        assert_eq!(holders_in(locks, device, 900), [77]);
+        assert_eq!(holders_in(locks, device, 901), [79]);
+        assert!(holders_in(locks, device, 902).is_empty());
+        assert_eq!(holders_in(locks, device, 903), [6, 8]);
+        assert_eq!(holders_in(locks, libc::makedev(0, 0x1f), 5), [-1]);
     }
 
     #[test]

@@ -86,7 +86,13 @@ fn by_round(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
     if study.case.output_bytes > 0 || study.case.relay.is_none() || !study.limit_fired() {
         return None;
     }
-    let (node, frame, line, text, rounds) = graph.nodes.iter().filter(|node| node.process.in_tree && node.is_main()).find_map(|node| {
+    // Text that goes elsewhere, as into a file of the program's own, is not held back.
+    let writes = |process: &Process| {
+        let first = study.case.looks.iter().find_map(|look| look.process(process.pid)).and_then(|before| before.written_chars);
+        first.is_none() || first != process.written_chars
+    };
+    let main = |node: &&Node<'_>| node.process.in_tree && node.is_main() && stdout_is_buffered(node.process) && !writes(node.process);
+    let (node, frame, line, text, rounds) = graph.nodes.iter().filter(main).find_map(|node| {
         let frames = &node.thread.python.as_ref()?.frames;
         frames.iter().filter(|frame| is_user_file(&frame.file)).find_map(|frame| {
             let (line, text, rounds) = printed_in_rounds(graph.look, frame)?;
@@ -111,14 +117,27 @@ fn by_round(study: &Study<'_>, graph: &Graph<'_>) -> Option<Finding> {
 /// The loop counts its rounds, more than one is over, and each prints.
 fn printed_in_rounds<'a>(look: &'a Look, frame: &Frame) -> Option<(u32, &'a str, u64)> {
     let (head, text) = loop_around(look, frame)?;
-    let counted = text.strip_prefix("for ")?.split(" in ").next()?;
-    let variables = counted.split(',').map(|name| name.trim().trim_matches(['(', ')']));
-    let value = |name: &str| frame.locals.iter().find(|local| local.name == name)?.value.parse::<u64>().ok();
-    let rounds = variables.filter_map(value).next().filter(|&round| round > 1)?;
+    let counter = round_counter(text)?;
+    let value = &frame.locals.iter().find(|local| local.name == counter)?.value;
+    let rounds = value.parse::<u64>().ok().filter(|&round| round > 1)?;
     let body = loop_body(look, &frame.file, head);
     let skips = body.iter().any(|(_, text)| text.contains("continue"));
     let (line, print) = body.into_iter().find(|(_, text)| is_buffered_print(text))?;
     (!skips).then_some((line, print, rounds))
+}
+
+/// The variable that counts a loop's rounds from 0: `for i in range(n):`,
+/// `for i, x in enumerate(xs):`. Any other number that a loop runs over counts nothing.
+fn round_counter(head: &str) -> Option<&str> {
+    let (variables, over) = head.strip_prefix("for ")?.split_once(" in ")?;
+    let first = variables.split(',').next()?.trim().trim_start_matches('(');
+    let over = over.trim_end().trim_end_matches(':');
+    if over.starts_with("enumerate(") {
+        let from_elsewhere = over.contains("start") || over.trim_end_matches(')').ends_with(|last: char| last.is_ascii_digit());
+        return (variables.contains(',') && !from_elsewhere).then_some(first);
+    }
+    let range = over.strip_prefix("range(")?;
+    (!range.contains(',') && !variables.contains(',')).then_some(first)
 }
 
 /// Programs that hold their output back where it goes to a pipe, and how to stop that.
@@ -207,5 +226,28 @@ fn wrote(study: &Study<'_>, process: &Process) -> bool {
         // The relay counts every byte that leaves the program.
         _ if study.case.relay.is_some() => study.case.output_s.is_some_and(|(_, last)| last >= looks[0].at_s),
         _ => matches!((first.written_chars, process.written_chars), (Some(before), Some(after)) if after > before),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::round_counter;
+
+    #[test]
+    fn only_what_counts_from_nought_is_a_round() {
+        assert_eq!(round_counter("for i in range(400):"), Some("i"));
+        assert_eq!(round_counter("for step in range(len(steps)):"), Some("step"));
+        assert_eq!(round_counter("for n, (size, name) in enumerate(rows):"), Some("n"));
+        for head in [
+            "for size in [512, 1024]:",
+            "for seed in seeds:",
+            "for i in range(100, 200):",
+            "for n, row in enumerate(rows, 100):",
+            "for n, row in enumerate(rows, start=7):",
+            "for pair in enumerate(rows):",
+            "while True:",
+        ] {
+            assert_eq!(round_counter(head), None, "{head}");
+        }
     }
 }
