@@ -28,8 +28,8 @@ class ClipLike:
 def main():
     model = ClipLike()
     rng = np.random.default_rng(1)
-    for i in range(400):
-        name, score = model.label(rng.standard_normal((60, 512)).astype(np.float32))
+    for i in range(4000):
+        name, score = model.label(rng.standard_normal((300, 512)).astype(np.float32))
         print(f"{i:04d}.jpg\t{name}\t{score:.2f}")
 
 
