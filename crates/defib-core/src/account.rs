@@ -12,9 +12,10 @@ use crate::diagnose::diagnose;
 use crate::event::{Ending, Entry, Event, Fate, Stream};
 use crate::facts::{Look, Process, ProcessState, Vitals};
 use crate::log::Log;
+use crate::orphan::Holdings;
 use crate::redact::{redact, redact_words};
 use crate::report::{Action, Leftover, Outcome, OutcomeKind, REPORT_VERSION, Report, RunSummary};
-use crate::telling::{seconds, signal_name, size};
+use crate::telling::{one_line, seconds, signal_name, size};
 use crate::waits::{Grade, Graph, judge};
 
 /// At most so many looks are compared.
@@ -450,12 +451,26 @@ fn action(event: &Event) -> Option<String> {
             format!("{not_kept} bytes of {} are not kept ({why}); all of it was passed on", stream.stem())
         }
         Event::Restarted { number } => format!("started it again (restart {number})"),
+        Event::Swept { run, pid, command, age_s, holdings, ended } => {
+            let did = if *ended { "ended" } else { "could not end" };
+            let held = swept_words(holdings);
+            let age = seconds(*age_s);
+            let command = one_line(command, 100);
+            format!("{did} pid {pid} ({command}), {age} old, which the earlier run {run} had left; {held}")
+        }
         Event::Notice { text } => format!("said: {text}"),
         Event::Trouble { text } if text.starts_with(NO_GPU) => return None,
         Event::Trouble { text } => text.clone(),
         _ => return None,
     };
     Some(text)
+}
+
+/// What a swept process held, in words.
+fn swept_words(holdings: &Holdings) -> String {
+    let memory = size(holdings.memory_bytes);
+    let more = holdings.words();
+    if more.is_empty() { format!("it held {memory}") } else { format!("it held {memory}, {more}") }
 }
 
 /// Why defib ended it, in words.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::facts::{Kernel, Look, Vitals};
+use crate::orphan::Holdings;
 use crate::run::RunId;
 
 /// Version of the journal's format, in its first line.
@@ -279,6 +280,21 @@ pub enum Event {
         /// Number of this restart, from 1.
         number: u32,
     },
+    /// At the start of this run: a process that an earlier run had left.
+    Swept {
+        /// The earlier run.
+        run: RunId,
+        /// Its process id.
+        pid: i32,
+        /// Its command line.
+        command: String,
+        /// Seconds it had lived.
+        age_s: f64,
+        /// What it held.
+        holdings: Holdings,
+        /// It was ended; otherwise it could not be.
+        ended: bool,
+    },
     /// defib itself had a problem that does not end the run.
     Trouble {
         /// What, in words.
@@ -336,6 +352,14 @@ mod tests {
             Event::Kernel(Kernel::default()),
             Event::Restarted { number: 1 },
             Event::Trouble { text: "t".into() },
+            Event::Swept {
+                run: "r2".parse().unwrap(),
+                pid: 12,
+                command: "c".into(),
+                age_s: 60.0,
+                holdings: Holdings { ports: vec!["127.0.0.1:80".into()], ..Holdings::default() },
+                ended: true,
+            },
         ]
     }
 

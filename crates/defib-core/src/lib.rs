@@ -14,6 +14,7 @@ pub mod event;
 pub mod facts;
 pub mod growth;
 pub mod log;
+pub mod orphan;
 pub mod outcome;
 mod pattern;
 pub mod place;

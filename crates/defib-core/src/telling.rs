@@ -11,6 +11,7 @@ use crate::facts::{Frame, Process, Target, Thread};
 use crate::log::{Exception, TraceFrame};
 use crate::pattern::pattern;
 use crate::place::{innermost_user_trace, of_trace};
+use crate::redact::redact;
 use crate::report::Place;
 use crate::waits::{Limit, Node, NodeId, Purpose};
 
@@ -161,6 +162,14 @@ pub fn cut(text: &str, longest: usize) -> String {
     }
     let kept: String = text.chars().take(longest.saturating_sub(1)).collect();
     format!("{kept}…")
+}
+
+/// A command line on one line, without secrets, cut to a readable length.
+#[must_use]
+pub fn one_line(command: &str, longest: usize) -> String {
+    let line: Vec<&str> = command.split(|letter: char| letter.is_whitespace() || letter.is_control()).collect();
+    let line = line.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    cut(&redact(&line), longest)
 }
 
 /// The log says this: evidence with the line quoted.

@@ -5,9 +5,11 @@
 //!   worker go through it: supervise, observe, diagnose, recover exists once.
 //! - [`why`]: the same explanation for a process that defib did not start, or for a log.
 //! - [`probe`]: a start walked stage by stage, each check a session of its own.
+//! - [`orphans`]: what earlier runs left behind, and what looks left over.
 //! - [`archive`]: finished runs, read back.
 
 pub mod archive;
+pub mod orphans;
 pub mod probe;
 pub mod session;
 pub mod why;

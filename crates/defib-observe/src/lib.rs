@@ -4,6 +4,7 @@
 //! - [`look_within`] takes one thorough [`Look`](defib_core::facts::Look):
 //!   waits, descriptors, other ends, Python stacks, in disposable children
 //!   with a deadline ([`probe_main`] is their entry).
+//! - [`survey_within`] tells what processes hold and which nobody answers for.
 //! - [`OomWatch`] gathers what only the kernel knows about an end.
 //! - [`machine`] tells what this machine allows.
 //!
@@ -28,6 +29,7 @@ mod probe;
 mod python;
 mod sampler;
 mod stdio;
+mod survey;
 mod sys;
 mod tree;
 mod wait;
@@ -37,3 +39,4 @@ pub use look::{Fault, LookRequest, look};
 pub use oom::OomWatch;
 pub use probe::{PROBE_ARGUMENT, look_within, probe_main};
 pub use sampler::{GoneProcess, ProcessActivity, Sample, Sampler};
+pub use survey::{Survey, SurveyRequest, survey_within};

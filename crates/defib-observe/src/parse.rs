@@ -14,6 +14,8 @@ pub(crate) struct Stat {
     pub(crate) ppid: i32,
     pub(crate) pgid: i32,
     pub(crate) sid: i32,
+    /// It has a controlling terminal.
+    pub(crate) terminal: bool,
     /// User and system time, in ticks.
     pub(crate) ticks: u64,
     /// The same of children that were waited for.
@@ -70,6 +72,7 @@ pub(crate) fn stat(text: &[u8]) -> Option<Stat> {
             4 => result.ppid = signed(field)?,
             5 => result.pgid = signed(field).unwrap_or(0),
             6 => result.sid = signed(field).unwrap_or(0),
+            7 => result.terminal = signed(field).is_some_and(|device| device != 0),
             14 | 15 => result.ticks = result.ticks.saturating_add(value()),
             16 | 17 => result.child_ticks = result.child_ticks.saturating_add(value()),
             20 => result.threads = u32::try_from(value()).unwrap_or(0),

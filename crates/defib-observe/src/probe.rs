@@ -31,6 +31,7 @@ use serde::{Deserialize, Serialize};
 use crate::excerpt::Collection;
 use crate::look::{Fault, LookRequest, Step, basics, look, merge_python, python_pids};
 use crate::python::{self, PythonRead};
+use crate::survey::{Found, SurveyRequest, survey};
 use crate::{sys, tree};
 
 /// First argument by which the program knows that it is a probe.
@@ -52,6 +53,8 @@ struct Order {
     /// Serve Python stacks: one process id per further line.
     serve_python: bool,
     request: LookRequest,
+    /// Take a survey instead of a look.
+    survey: Option<SurveyRequest>,
 }
 
 /// Lines that a probe writes, each when it is known.
@@ -62,6 +65,7 @@ enum Line {
     Process(Box<Process>),
     Basics(Box<Look>),
     Python(Box<PythonRead>),
+    Found(Box<Found>),
 }
 
 /// This process is a probe, whose own descriptors are no part of any tree.
@@ -88,7 +92,11 @@ pub fn probe_main() -> ExitCode {
     if !sys::die_with_parent(order.parent) {
         return ExitCode::SUCCESS;
     }
-    let done = if order.serve_python {
+    let done = if let Some(request) = &order.survey {
+        // The pipe's other end may be gone; then nobody wants to know.
+        survey(request, &mut |found| drop(emit(&Line::Found(Box::new(found)))));
+        Ok(())
+    } else if order.serve_python {
         serve_python(&order.request, input)
     } else {
         let look = basics(&order.request, &mut |step| {
@@ -133,6 +141,11 @@ struct Probe {
 
 impl Probe {
     fn start(exe: &Path, request: &LookRequest, serve_python: bool) -> std::io::Result<Self> {
+        let parent = i32::try_from(std::process::id()).unwrap_or(0);
+        Self::ordered(exe, &Order { parent, serve_python, request: request.clone(), survey: None })
+    }
+
+    fn ordered(exe: &Path, order: &Order) -> std::io::Result<Self> {
         let mut child = Command::new(exe)
             .arg(PROBE_ARGUMENT)
             .stdin(Stdio::piped())
@@ -155,9 +168,7 @@ impl Probe {
         }
         let input = child.stdin.take();
         let mut probe = Self { child: Some(child), input, lines };
-        let parent = i32::try_from(std::process::id()).unwrap_or(0);
-        let order = Order { parent, serve_python, request: request.clone() };
-        probe.write(&serde_json::to_string(&order)?)?;
+        probe.write(&serde_json::to_string(order)?)?;
         Ok(probe)
     }
 
@@ -179,6 +190,19 @@ impl Drop for Probe {
         // Stuck in the kernel it ends only when the kernel lets it.
         if !matches!(child.try_wait(), Ok(Some(_))) {
             std::thread::spawn(move || child.wait());
+        }
+    }
+}
+
+/// Takes a survey in a child of `exe`, and tells each finding that comes before `end`.
+pub(crate) fn survey_lines(exe: &Path, request: &SurveyRequest, end: Instant, mut tell: impl FnMut(Found)) {
+    let parent = i32::try_from(std::process::id()).unwrap_or(0);
+    let look = LookRequest::default();
+    let order = Order { parent, serve_python: false, request: look, survey: Some(request.clone()) };
+    let Ok(probe) = Probe::ordered(exe, &order) else { return };
+    while let Ok(line) = probe.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+        if let Line::Found(found) = line {
+            tell(*found);
         }
     }
 }
@@ -304,7 +328,7 @@ fn one_basics(exe: &Path, request: &LookRequest, end: Instant) -> Result<Look, (
                 processes.push(*process);
             }
             Ok(Line::Basics(look)) => return Ok(*look),
-            Ok(Line::Python(_)) => {}
+            Ok(Line::Python(_) | Line::Found(_)) => {}
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                 return Err((processes, current));
             }

@@ -47,6 +47,14 @@ impl Process {
         !matches!(self.state, 'Z' | 'X' | 'x') || (self.state == 'Z' && self.threads > 1)
     }
 
+    /// Seconds since its start.
+    #[must_use]
+    pub fn age_s(&self) -> f64 {
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let born = self.start_ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+        (up.tv_sec as f64 + up.tv_nsec as f64 / 1e9 - born).max(0.0)
+    }
+
     /// Looks again: `None` unless it is still the same process.
     #[must_use]
     pub fn again(&self) -> Option<Self> {

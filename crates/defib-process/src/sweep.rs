@@ -93,8 +93,11 @@ pub fn orphans_of(runs: &Path, ids: &[RunId]) -> Vec<Orphan> {
         return Vec::new();
     }
     let marks: HashMap<u64, &RunId> = ended.keys().map(|id| (mark_of(id), *id)).collect();
+    // Nearly all processes are older than the oldest lost run: they need not be read further.
+    let oldest = ended.values().copied().min().unwrap_or(0);
     for _ in 0..EMPTY_WALKS {
-        let found = candidates(|process| orphan(process, &ended, &marks));
+        let found =
+            candidates(|process| (process.start_ticks >= oldest).then(|| orphan(process, &ended, &marks)).flatten());
         if !found.is_empty() {
             return found;
         }
@@ -157,12 +160,7 @@ fn shim_start(folder: &Path) -> Option<(u64, String)> {
 /// answer. It is asked about each as soon as that is seen, and first about the newest:
 /// who forks and exits all the time is gone once the others have been looked at.
 fn candidates<T>(mut judge: impl FnMut(Process) -> Option<T>) -> Vec<T> {
-    let mut spared = HashSet::from([1]);
-    let mut at = Process::look(std::process::id() as i32);
-    while let Some(process) = at {
-        spared.insert(process.pid);
-        at = Process::look(process.parent).filter(|parent| !spared.contains(&parent.pid));
-    }
+    let spared = spared();
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     let mut visit = |pid: i32, listed: bool| {
@@ -225,6 +223,50 @@ pub fn end(orphans: &[Orphan], grace: Duration) -> Vec<Orphan> {
         }));
     }
     left
+}
+
+/// Time a killed process has to go.
+const GONE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Ends exactly this process, and with `tree` its descendants: asks, waits for at most
+/// the grace, kills. Returns those that live on. Nobody who is asked for by identity is
+/// spared but this process and those above it.
+///
+/// # Errors
+/// `ESRCH` if another process has the pid by now, `EPERM` if it is somebody else's,
+/// `InvalidInput` if it is pid 1, this process or one above it.
+pub fn end_one(target: &Process, tree: bool, grace: Duration) -> io::Result<Vec<Process>> {
+    if spared().contains(&target.pid) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let now = target.again().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let all = if tree { tree::living(vec![now]) } else { vec![now] };
+    target.signal(rustix::process::Signal::TERM)?;
+    tree::ask(&all);
+    let lives = |one: &Process| one.again().is_some_and(|now| now.alive());
+    let wait = |limit: Duration| {
+        let deadline = Instant::now() + limit;
+        while all.iter().any(lives) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait(grace);
+    for one in all.iter().filter(|one| lives(one)) {
+        let _ = one.signal(rustix::process::Signal::KILL);
+    }
+    wait(GONE_WITHIN);
+    Ok(all.into_iter().filter(lives).collect())
+}
+
+/// The init process, this one and those above it.
+fn spared() -> HashSet<i32> {
+    let mut spared = HashSet::from([1]);
+    let mut at = Process::look(std::process::id() as i32);
+    while let Some(process) = at {
+        spared.insert(process.pid);
+        at = Process::look(process.parent).filter(|parent| !spared.contains(&parent.pid));
+    }
+    spared
 }
 
 /// Kills every process that carries the sign of this run and did not start before

@@ -15,6 +15,8 @@ const VERSION: &str = "1";
 const VERSION_FILE: &str = "version";
 /// Folder with an empty file per run that may have somebody left.
 const UNFINISHED: &str = "unfinished";
+/// Processes of others that were last shown as left over: boot id, pid, start time.
+const LISTED: &str = "listed";
 /// A run's report.
 pub const REPORT_FILE: &str = "report.json";
 
@@ -177,6 +179,26 @@ impl State {
         self.root.join(UNFINISHED).join(run.as_str())
     }
 
+    /// Keeps which processes of others a person was shown last as left over: pid and start
+    /// time. A pid alone then names one of them, and never a later process of that pid.
+    pub fn remember_listed(&self, boot: &str, shown: &[(i32, u64)]) {
+        let lines: Vec<String> = shown.iter().map(|(pid, start)| format!("{boot} {pid} {start}\n")).collect();
+        // Without it the start time must be given; nothing else is lost.
+        let _ = fs::write(self.root.join(LISTED), lines.concat());
+    }
+
+    /// Start time of a process as it was last [listed](Self::remember_listed).
+    #[must_use]
+    pub fn listed(&self, boot: &str, pid: i32) -> Option<u64> {
+        let text = fs::read_to_string(self.root.join(LISTED)).ok()?;
+        let start = |line: &str| {
+            let mut words = line.split(' ');
+            let same = words.next() == Some(boot) && words.next()?.parse() == Ok(pid);
+            if same { words.next()?.parse().ok() } else { None }
+        };
+        text.lines().find_map(start)
+    }
+
     /// Ids of all runs, in no order.
     ///
     /// # Errors
@@ -272,6 +294,15 @@ mod tests {
         assert_eq!(names, std::slice::from_ref(&run));
         state.finished(&run);
         assert_eq!(state.unfinished(), []);
+    }
+
+    #[test]
+    fn what_was_listed_is_known_until_the_next_boot() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(folder.path()).unwrap();
+        assert_eq!(state.listed("b1", 7), None);
+        state.remember_listed("b1", &[(7, 99), (8, 100)]);
+        assert_eq!((state.listed("b1", 8), state.listed("b1", 9), state.listed("b2", 8)), (Some(100), None, None));
     }
 
     #[test]

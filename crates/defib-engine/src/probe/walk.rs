@@ -176,6 +176,7 @@ impl<'a> Walk<'a> {
 
     fn session(&self, command: Vec<String>) -> Plan {
         Plan {
+            before: Vec::new(),
             command,
             cwd: self.plan.cwd.clone(),
             limits: Limits::default(),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use defib_core::event::Event;
 use defib_process::Keep;
 
 use super::start::StartGoal;
@@ -42,6 +43,8 @@ pub struct Plan {
     pub command: Vec<String>,
     /// Working directory of the program.
     pub cwd: PathBuf,
+    /// What was done before the start and belongs into its journal.
+    pub before: Vec<Event>,
     /// Limits.
     pub limits: Limits,
     /// What to do about a stall.

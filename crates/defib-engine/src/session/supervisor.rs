@@ -168,6 +168,9 @@ fn attempt(
     if restart > 0 {
         let _ = shim.journal().append(Event::Restarted { number: restart });
     }
+    for event in plan.before.iter().filter(|_| restart == 0) {
+        let _ = shim.journal().append(event.clone());
+    }
     feeds::shim(events, sender.clone());
     let raw = terminal.filter(|terminal| terminal.stdin).and_then(|_| keys(&shim, sender));
     let mut session = Session::new(plan, &folder, shim, spec.clock, sender.clone(), audience, raw);

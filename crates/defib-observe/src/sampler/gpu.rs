@@ -4,13 +4,16 @@
 //! answers one question at a time; a sample takes the newest answer that is
 //! there and asks again. Without the library there is one line that says so.
 
+use std::collections::HashMap;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use defib_core::facts::GpuVitals;
+use defib_core::orphan::GpuHold;
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
 use nvml_wrapper::enums::device::UsedGpuMemory;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 
 /// An answer older than this is not shown.
 const FRESH: Duration = Duration::from_secs(5);
@@ -101,12 +104,45 @@ fn gpu(nvml: &Nvml, index: u32, pids: &[i32]) -> Option<GpuVitals> {
     })
 }
 
-fn tree_memory(device: &nvml_wrapper::Device<'_>, pids: &[i32]) -> Option<u64> {
+/// Which processes have memory on which GPUs, or why that is not known.
+pub(crate) fn gpu_processes(within: Duration) -> Result<HashMap<i32, Vec<GpuHold>>, String> {
+    let (answer, answered) = mpsc::channel();
+    let body = move || {
+        let _ = answer.send(Nvml::init().map_err(|error| absence(&error)).map(|nvml| all_processes(&nvml)));
+    };
+    let started = std::thread::Builder::new().name("defib-nvml".to_owned()).spawn(body);
+    let late = || format!("NVML did not answer within {} s", within.as_secs());
+    started.ok().and_then(|_| answered.recv_timeout(within).ok()).unwrap_or_else(|| Err(late()))
+}
+
+fn all_processes(nvml: &Nvml) -> HashMap<i32, Vec<GpuHold>> {
+    let mut found: HashMap<i32, Vec<GpuHold>> = HashMap::new();
+    for index in 0..nvml.device_count().unwrap_or(0) {
+        let Ok(device) = nvml.device_by_index(index) else { continue };
+        for process in processes_on(&device).unwrap_or_default() {
+            let bytes = match process.used_gpu_memory {
+                UsedGpuMemory::Used(bytes) => Some(bytes),
+                UsedGpuMemory::Unavailable => None,
+            };
+            if let Ok(pid) = i32::try_from(process.pid) {
+                found.entry(pid).or_default().push(GpuHold { index, bytes });
+            }
+        }
+    }
+    found
+}
+
+fn processes_on(device: &nvml_wrapper::Device<'_>) -> Option<Vec<ProcessInfo>> {
     let mut processes = device.running_compute_processes().ok()?;
     processes.extend(device.running_graphics_processes().unwrap_or_default());
     // A process may be listed under both.
     processes.sort_by_key(|process| process.pid);
     processes.dedup_by_key(|process| process.pid);
+    Some(processes)
+}
+
+fn tree_memory(device: &nvml_wrapper::Device<'_>, pids: &[i32]) -> Option<u64> {
+    let processes = processes_on(device)?;
     let ours = |pid: u32| i32::try_from(pid).is_ok_and(|pid| pids.binary_search(&pid).is_ok());
     processes.iter().filter(|process| ours(process.pid)).try_fold(0, |sum, process| match process.used_gpu_memory {
         UsedGpuMemory::Used(bytes) => Some(sum + bytes),

@@ -25,7 +25,7 @@ use crate::files::Reader;
 use crate::parse::{self, Image, Io, Stat};
 use crate::{sys, tree};
 use gpu::GpuWatch;
-pub(crate) use gpu::absence;
+pub(crate) use gpu::{absence, gpu_processes};
 use helper::Helper;
 use network::Network;
 use quota::Quota;

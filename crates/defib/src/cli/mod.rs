@@ -12,6 +12,7 @@ use crate::exit;
 mod causes;
 mod doctor;
 mod logs;
+mod orphans;
 mod probe;
 mod run;
 mod runs;
@@ -37,6 +38,7 @@ enum Command {
     Show(show::Show),
     Logs(logs::Logs),
     Stop(stop::Stop),
+    Orphans(orphans::Orphans),
     Causes(causes::Causes),
     Doctor(doctor::Doctor),
     Schema(schema::Schema),
@@ -66,6 +68,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Show(show) => show.execute(),
         Command::Logs(logs) => logs.execute(),
         Command::Stop(stop) => stop.execute(),
+        Command::Orphans(orphans) => orphans.execute(),
         Command::Causes(causes) => causes.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Schema(schema) => schema.execute(),

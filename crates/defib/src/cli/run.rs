@@ -8,9 +8,10 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use defib_core::account;
+use defib_core::event::Event;
 use defib_core::report::Report;
-use defib_engine::archive;
 use defib_engine::session::{Audience, Finished, Limits, OnStall, Plan, supervise};
+use defib_engine::{archive, orphans};
 use defib_process::Keep;
 use defib_process::signals::Signals;
 use defib_store::{Index, Retention, RunRow, State};
@@ -24,9 +25,6 @@ use crate::units;
 pub(super) const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];
 /// Longest time that `--notify` may take.
 const NOTIFY_WITHIN: Duration = Duration::from_secs(30);
-
-/// A run whose shim has said nothing for so long never came to start anything.
-const NEVER_BEGUN: Duration = Duration::from_secs(60);
 
 /// Supervise a command: hold its processes, keep its output, explain its end
 ///
@@ -148,7 +146,8 @@ impl Run {
         let state = state()?;
         let signals = Signals::block(&SIGNALS).context("cannot receive signals")?;
         let housekeeping = Housekeeping::start(&state, &config)?;
-        let finished = supervise(&self.plan()?, &state, signals, &mut OnStderr { quiet: self.quiet })?;
+        let plan = Plan { before: housekeeping.swept.clone(), ..self.plan()? };
+        let finished = supervise(&plan, &state, signals, &mut OnStderr { quiet: self.quiet })?;
         housekeeping.finish(&state, &finished);
         self.tell(&finished)?;
         Ok(ExitCode::from(finished.status))
@@ -188,6 +187,7 @@ impl Run {
         Ok(Plan {
             command: self.command.clone(),
             cwd,
+            before: Vec::new(),
             limits: Limits {
                 stall_after: self.stall_after,
                 first_output: self.first_output,
@@ -258,6 +258,8 @@ fn call(notify: &str, report: &Report) {
 /// What is done beside the run: what earlier runs left, and the budget of folders.
 struct Housekeeping {
     retention: Retention,
+    /// What was swept, for the journal of this run.
+    swept: Vec<Event>,
 }
 
 impl Housekeeping {
@@ -269,8 +271,7 @@ impl Housekeeping {
         if let Some(text) = &config.keep.age {
             retention.age = units::duration(text).map_err(|error| anyhow!("age in defib.toml: {error}"))?;
         }
-        sweep(state);
-        Ok(Self { retention })
+        Ok(Self { retention, swept: sweep(state)? })
     }
 
     /// Enters the run into the index and keeps the folders within their budget.
@@ -289,37 +290,16 @@ impl Housekeeping {
     }
 }
 
-/// Ends what an earlier run left when its supervisor and its shim were killed. Looks at
-/// processes only where there is such a run: the usual start stays short, however many
-/// runs and processes there are.
-fn sweep(state: &State) {
-    use defib_process::sweep::{Standing, end, orphans_of, standing};
-    let mut ended = Vec::new();
-    for (run, begun) in state.unfinished() {
-        match standing(&state.folder(&run)) {
-            Standing::Ended => ended.push(run),
-            Standing::Held => {}
-            Standing::Past => state.finished(&run),
-            Standing::NotBegun if begun.elapsed().is_ok_and(|age| age > NEVER_BEGUN) => state.finished(&run),
-            Standing::NotBegun => {}
+/// Ends what an earlier run left, and says what that was and what it held.
+fn sweep(state: &State) -> anyhow::Result<Vec<Event>> {
+    let swept = orphans::sweep(state, &own_binary()?);
+    for (text, all) in [("ended", &swept.ended), ("could not end", &swept.left)] {
+        if !all.is_empty() {
+            let what = present::orphans::swept_line(text, all);
+            anstream::eprintln!("{}defib:{:#} {what}", style::NOTE, style::NOTE);
         }
     }
-    if ended.is_empty() {
-        return;
-    }
-    let orphans = orphans_of(&state.runs(), &ended);
-    let left = if orphans.is_empty() { Vec::new() } else { end(&orphans, Duration::from_secs(1)) };
-    if orphans.len() > left.len() {
-        let ended = orphans.len() - left.len();
-        anstream::eprintln!(
-            "{}defib:{:#} ended {ended} processes that an earlier run had left",
-            style::NOTE,
-            style::NOTE
-        );
-    }
-    for run in ended.iter().filter(|&run| left.iter().all(|orphan| orphan.run != *run)) {
-        state.finished(run);
-    }
+    Ok(swept.events())
 }
 
 fn row(finished: &Finished) -> RunRow {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use defib_core::report::Report;
 
 mod checklist;
+pub(crate) mod orphans;
 mod page;
 mod report;
 mod sources;

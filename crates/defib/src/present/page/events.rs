@@ -106,6 +106,7 @@ fn placed(event: &Event) -> Option<(Lane, &'static str)> {
         Event::Look { .. } => (Lane::Looks, "○"),
         Event::Signal { .. } => (Lane::Signals, "▼"),
         Event::Notice { .. } => (Lane::Notices, "!"),
+        Event::Swept { .. } => (Lane::Notices, "×"),
         Event::Trouble { .. } => (Lane::Notices, "?"),
         _ => return None,
     })
@@ -140,6 +141,9 @@ fn words(event: &Event) -> String {
             format!("{}{from}{}", signal_name(*signal), if *forwarded { ", passed on" } else { "" })
         }
         Event::Notice { text } | Event::Trouble { text } => tell_within(text, 400),
+        Event::Swept { run, pid, command, .. } => {
+            format!("pid {pid} ({}) of the earlier run {run} was left over", tell_within(command, 100))
+        }
         _ => String::new(),
     }
 }
