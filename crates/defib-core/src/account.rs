@@ -344,6 +344,10 @@ pub fn report(entries: &[Entry], log: Log) -> Report {
         evidence: diagnosis.evidence,
         actions: actions(entries),
         leftovers: leftovers(entries),
+        remains: entries.iter().rev().find_map(|entry| match &entry.event {
+            Event::Remains(remains) => Some(remains.clone()),
+            _ => None,
+        }),
     })
 }
 
@@ -456,7 +460,9 @@ fn action(event: &Event) -> Option<String> {
             let held = swept_words(holdings);
             let age = seconds(*age_s);
             let command = one_line(command, 100);
-            format!("{did} pid {pid} ({command}), {age} old, which the earlier run {run} had left; {held}")
+            format!(
+                "before the start: {did} pid {pid} ({command}), {age} old, which the earlier run {run} had left; {held}"
+            )
         }
         Event::Notice { text } => format!("said: {text}"),
         Event::Trouble { text } if text.starts_with(NO_GPU) => return None,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::{Kernel, Look, Vitals};
 use crate::orphan::Holdings;
+use crate::remains::Remains;
 use crate::run::RunId;
 
 /// Version of the journal's format, in its first line.
@@ -275,6 +276,8 @@ pub enum Event {
     },
     /// What the kernel told after the end.
     Kernel(Kernel),
+    /// What is left besides processes, after the end.
+    Remains(Remains),
     /// The run was started again after a stall.
     Restarted {
         /// Number of this restart, from 1.
@@ -351,6 +354,7 @@ mod tests {
             Event::TreeEnded { ended: 1, survivors: 0, took_s: 0.01 },
             Event::Kernel(Kernel::default()),
             Event::Restarted { number: 1 },
+            Event::Remains(Remains::default()),
             Event::Trouble { text: "t".into() },
             Event::Swept {
                 run: "r2".parse().unwrap(),

@@ -19,6 +19,7 @@ pub mod outcome;
 mod pattern;
 pub mod place;
 pub mod redact;
+pub mod remains;
 pub mod report;
 pub mod run;
 pub mod stage;

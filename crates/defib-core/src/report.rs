@@ -6,6 +6,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::remains::Remains;
+
 /// Version of the report's format.
 pub const REPORT_VERSION: u32 = 1;
 
@@ -196,4 +198,7 @@ pub struct Report {
     pub actions: Vec<Action>,
     /// Processes that outlived the program.
     pub leftovers: Vec<Leftover>,
+    /// What else is left, and what could not be checked; for runs that are over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remains: Option<Remains>,
 }

@@ -64,7 +64,8 @@ pub fn list(state: &State, exe: &Path) -> Result<Listing, StateError> {
     let searched = found.is_some();
     let orphans = found.unwrap_or_default();
     let holders = orphans.iter().map(|orphan| orphan.process.pid).collect();
-    let mut survey = survey_within(exe, &SurveyRequest { holders, unowned: true }, SURVEY_WITHIN);
+    let mut survey =
+        survey_within(exe, &SurveyRequest { holders, unowned: true, ..SurveyRequest::default() }, SURVEY_WITHIN);
     let ours: Vec<i32> = orphans.iter().map(|orphan| orphan.process.pid).collect();
     let mut candidates: Vec<Candidate> = std::mem::take(&mut survey.unowned)
         .into_iter()
@@ -153,7 +154,7 @@ pub fn sweep(state: &State, exe: &Path) -> Swept {
         Swept::default()
     } else {
         let holders = orphans.iter().map(|orphan| orphan.process.pid).collect();
-        let survey = survey_within(exe, &SurveyRequest { holders, unowned: false }, HELD_WITHIN);
+        let survey = survey_within(exe, &SurveyRequest { holders, ..SurveyRequest::default() }, HELD_WITHIN);
         end(state, with_holdings(orphans, &survey.holders), SWEEP_GRACE)
     };
     for run in lost.iter().filter(|&run| swept.left.iter().all(|left| left.orphan.run != *run)) {

@@ -163,5 +163,6 @@ fn report(case: &Case, diagnosis: Diagnosis, id: &str) -> Report {
         vitals,
         actions: Vec::new(),
         leftovers: Vec::new(),
+        remains: None,
     })
 }

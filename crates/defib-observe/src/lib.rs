@@ -5,6 +5,7 @@
 //!   waits, descriptors, other ends, Python stacks, in disposable children
 //!   with a deadline ([`probe_main`] is their entry).
 //! - [`survey_within`] tells what processes hold and which nobody answers for.
+//! - [`remains`] tells what a run left besides processes.
 //! - [`OomWatch`] gathers what only the kernel knows about an end.
 //! - [`machine`] tells what this machine allows.
 //!
@@ -27,6 +28,7 @@ mod oom;
 mod parse;
 mod probe;
 mod python;
+mod remains;
 mod sampler;
 mod stdio;
 mod survey;
@@ -38,5 +40,6 @@ pub use listeners::listeners;
 pub use look::{Fault, LookRequest, look};
 pub use oom::OomWatch;
 pub use probe::{PROBE_ARGUMENT, look_within, probe_main};
+pub use remains::{RemainsRequest, remains};
 pub use sampler::{GoneProcess, ProcessActivity, Sample, Sampler};
 pub use survey::{Survey, SurveyRequest, survey_within};

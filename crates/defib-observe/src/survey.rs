@@ -5,7 +5,7 @@
 //! descriptors take locks of the process concerned, so a survey is taken in a
 //! disposable child ([`survey_within`]); what it had told by the deadline counts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub struct SurveyRequest {
     pub holders: Vec<i32>,
     /// Search all processes for those that nobody answers for.
     pub unowned: bool,
+    /// Search all processes for who has these files, or something in these folders, open.
+    pub files: Vec<String>,
 }
 
 /// One finding.
@@ -45,6 +47,8 @@ pub(crate) enum Found {
     Unowned(Box<Standing>),
     /// GPUs could not be asked: why.
     NoGpu(String),
+    /// A process has this file open or mapped.
+    Open(String, i32),
     /// Everything was told.
     Done,
 }
@@ -57,6 +61,8 @@ pub struct Survey {
     /// Processes whose session leader is gone, whose parent was re-assigned and that
     /// have no terminal, if they hold something.
     pub unowned: Vec<Standing>,
+    /// Who has which of the files open.
+    pub open: HashMap<String, Vec<i32>>,
     /// Why memory on GPUs is not among it.
     pub no_gpu: Option<String>,
     /// It was ended by the deadline: a process did not let itself be read.
@@ -70,6 +76,7 @@ pub fn survey_within(exe: &Path, request: &SurveyRequest, deadline: Duration) ->
     survey_lines(exe, request, Instant::now() + deadline, |found| match found {
         Found::Holds(pid, holdings) => drop(survey.holders.insert(pid, holdings)),
         Found::Unowned(standing) => survey.unowned.push(*standing),
+        Found::Open(file, pid) => survey.open.entry(file).or_default().push(pid),
         Found::NoGpu(why) => survey.no_gpu = Some(why),
         Found::Done => survey.incomplete = false,
     });
@@ -78,6 +85,10 @@ pub fn survey_within(exe: &Path, request: &SurveyRequest, deadline: Duration) ->
 
 /// The survey itself; tells each finding as it goes.
 pub(crate) fn survey(request: &SurveyRequest, tell: &mut dyn FnMut(Found)) {
+    open_files(&request.files, tell);
+    if request.holders.is_empty() && !request.unowned {
+        return tell(Found::Done);
+    }
     let mut tables = Tables::read();
     if let Some(why) = tables.no_gpu.take() {
         tell(Found::NoGpu(why));
@@ -91,6 +102,32 @@ pub(crate) fn survey(request: &SurveyRequest, tell: &mut dyn FnMut(Found)) {
         unowned(&tables, tell);
     }
     tell(Found::Done);
+}
+
+/// Tells who has these files, or something in these folders, open or mapped.
+fn open_files(files: &[String], tell: &mut dyn FnMut(Found)) {
+    if files.is_empty() {
+        return;
+    }
+    let wanted = |path: &str| {
+        let path = path.trim_end_matches(" (deleted)");
+        files
+            .iter()
+            .find(|file| path.strip_prefix(file.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    };
+    let mut reader = Reader::default();
+    for pid in files::numbers("/proc").unwrap_or_default() {
+        let mut found = HashSet::new();
+        let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        for entry in entries {
+            found.extend(
+                std::fs::read_link(entry.path()).ok().and_then(|path| wanted(&path.to_string_lossy()).cloned()),
+            );
+        }
+        let maps = reader.process(pid, "maps").map(String::from_utf8_lossy).unwrap_or_default();
+        found.extend(maps.lines().filter_map(|line| wanted(&line[line.find('/')?..]).cloned()));
+        found.into_iter().for_each(|file| tell(Found::Open(file, pid)));
+    }
 }
 
 /// What is read once for all processes.
@@ -337,7 +374,7 @@ mod tests {
         let address = socket.local_addr().unwrap().to_string();
         let pid = i32::try_from(std::process::id()).unwrap();
         let mut holdings = None;
-        let request = SurveyRequest { holders: vec![pid, i32::MAX], unowned: false };
+        let request = SurveyRequest { holders: vec![pid, i32::MAX], ..SurveyRequest::default() };
         survey(&request, &mut |found| {
             if let Found::Holds(of, held) = found {
                 assert_eq!(of, pid);

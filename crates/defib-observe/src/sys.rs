@@ -47,10 +47,15 @@ pub(crate) fn page_size() -> u64 {
     system_value(libc::_SC_PAGESIZE, 4096)
 }
 
+/// The effective user.
+pub(crate) fn user() -> u32 {
+    // SAFETY: always succeeds, no memory effects.
+    unsafe { libc::geteuid() }
+}
+
 /// True for the super-user.
 pub(crate) fn is_root() -> bool {
-    // SAFETY: always succeeds, no memory effects.
-    unsafe { libc::geteuid() == 0 }
+    user() == 0
 }
 
 fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {

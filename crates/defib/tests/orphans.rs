@@ -192,3 +192,78 @@ fn an_empty_machine_says_so_and_bad_input_says_what_to_do() {
     let none = output(defib(state.path()).args(["orphans", "--kill", "--pid", "2147483647"]));
     assert!(text(&none.stderr).contains("there is no process"), "{}", text(&none.stderr));
 }
+
+/// Leaves a shared memory block, a System V segment, a semaphore and a temporary folder.
+const LEAVER: &str = "
+import ctypes, os, sys, tempfile
+from multiprocessing import resource_tracker, shared_memory
+block = shared_memory.SharedMemory(create=True, size=3 << 20)
+block.buf[: 3 << 20] = bytes(3 << 20)
+resource_tracker.unregister(block._name, 'shared_memory')
+print(block.name)
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.shmget(0, ctypes.c_size_t(2 << 20), 0o1600))
+folder = tempfile.mkdtemp(prefix=f'joblib_memmapping_folder_{os.getpid()}_')
+open(os.path.join(folder, 'x'), 'wb').write(bytes(1 << 20))
+print(folder)
+";
+
+#[test]
+fn what_a_run_left_besides_processes_is_told_and_what_is_proven_stands_apart() {
+    let state = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let mut command = defib(state.path());
+    command.env("TMPDIR", temporary.path()).current_dir(state.path());
+    let ran = output(command.args(["run", "--report", "r.json", "--", "python3", "-c", LEAVER]));
+    let out = text(&ran.stdout);
+    let made: Vec<&str> = out.lines().collect();
+    let block = format!("/dev/shm/{}", made[0]);
+    let _ = std::fs::remove_file(&block);
+    let _ = Command::new("ipcrm").args(["-m", made[1]]).status();
+    let report: Value = serde_json::from_slice(&std::fs::read(state.path().join("r.json")).unwrap()).unwrap();
+    let remains = &report["remains"];
+    assert_eq!((&remains["processes"], &remains["ports"]), (&Value::from(0), &serde_json::json!([])));
+    let memory = remains["shared_memory"].as_array().unwrap();
+    let find = |name: &str| memory.iter().find(|one| one["name"] == name).expect("it is told");
+    let found = find(&block);
+    assert!(found["bytes"].as_u64().unwrap() >= 3 << 20 && found["proof"].is_null(), "{found}");
+    let segment = find(&format!("System V segment {}", made[1]));
+    assert!(segment["proof"].as_str().unwrap().contains("the kernel says"), "{segment}");
+    let folder = &remains["temporary"][0];
+    assert_eq!(folder["name"], made[2]);
+    assert!(folder["bytes"].as_u64().unwrap() >= 1 << 20 && !folder["proof"].is_null(), "{folder}");
+    assert!(report["outcome"]["healthy"].as_bool().unwrap());
+    let said = text(&ran.stderr);
+    assert!(said.contains("left behind:") && said.contains("shared memory that nobody has open"), "{said}");
+}
+
+#[test]
+fn a_tidy_run_leaves_nothing_and_what_others_have_open_is_theirs() {
+    let state = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let go = state.path().join("go");
+    let mut command = defib(state.path());
+    command.env("TMPDIR", temporary.path()).current_dir(state.path());
+    command.args(["run", "--report", "r.json", "--", "sh", "-c", "until [ -e \"$0\" ]; do sleep 0.01; done"]).arg(&go);
+    let mut run = Held(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let shown = wait_for(DEADLINE, || {
+        let runs = output(defib(state.path()).args(["runs", "--json"]));
+        text(&runs.stdout).contains("running").then_some(())
+    });
+    assert!(shown.is_some());
+    // Somebody else makes shared memory meanwhile, and goes on using it.
+    let name = format!("/dev/shm/other-{}", std::process::id());
+    let file = std::fs::File::create(&name).unwrap();
+    std::fs::write(&name, vec![1; 2 << 20]).unwrap();
+    std::fs::write(&go, "").unwrap();
+    assert!(run.0.wait().unwrap().success());
+    let _ = std::fs::remove_file(&name);
+    drop(file);
+    let report: Value = serde_json::from_slice(&std::fs::read(state.path().join("r.json")).unwrap()).unwrap();
+    let memory = report["remains"]["shared_memory"].as_array().unwrap();
+    let theirs = memory.iter().find(|one| one["name"] == *name).expect("it appeared meanwhile");
+    assert_eq!(theirs["holders"], serde_json::json!([std::process::id()]));
+    let mut said = String::new();
+    std::io::Read::read_to_string(run.0.stderr.as_mut().unwrap(), &mut said).unwrap();
+    assert!(!said.contains(&name), "{said}");
+}

@@ -292,6 +292,7 @@ impl<'a> Walk<'a> {
             vitals: serde_json::Map::new(),
             actions: Vec::new(),
             leftovers: Vec::new(),
+            remains: None,
         }
     }
 }

@@ -22,6 +22,7 @@ mod keyboard;
 mod patience;
 mod plan;
 mod progress;
+mod remains;
 mod start;
 mod supervisor;
 

@@ -23,6 +23,7 @@ use super::keyboard;
 use super::patience::{Advice, Patience, Settings};
 use super::plan::{OnStall, Plan};
 use super::progress::ProgressReader;
+use super::remains;
 use super::start::{Seen, StartWatch};
 use crate::archive;
 
@@ -797,9 +798,10 @@ impl<'a> Session<'a> {
         if nobody_left(&entries) && !self.plan.allow_daemons {
             state.finished(run);
         }
+        self.pids.push(self.root);
+        remains::note(&self.plan.exe, self.folder, &self.pids, self.shim.journal(), &mut entries);
         let mut log = Log::default();
         if !ended_well(&entries) {
-            self.pids.push(self.root);
             log = archive::output(self.folder);
             kernel_facts(kernel, &self.pids, &log, self.shim.journal());
             entries = read(self.folder)?;

@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 use defib_core::account;
 use defib_core::event::Event;
+use defib_core::remains::Remains;
 use defib_core::report::Report;
 use defib_engine::session::{Audience, Finished, Limits, OnStall, Plan, supervise};
 use defib_engine::{archive, orphans};
@@ -222,6 +223,8 @@ impl Run {
         } else if !self.quiet && present::worth_showing(report) {
             let _ = anstream::stderr()
                 .write_all(present::report(report, &present::Sources::of(&finished.entries)).as_bytes());
+        } else if let Some(words) = report.remains.as_ref().and_then(Remains::words).filter(|_| !self.quiet) {
+            anstream::eprintln!("{}defib:{:#} {words}", style::NOTE, style::NOTE);
         }
         if let Some(notify) = self.notify.as_ref().filter(|_| !report.outcome.healthy) {
             call(notify, report);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use defib_core::diagnose::PASSED_OVER;
 use defib_core::facts::Denied;
+use defib_core::remains::Remains;
 use defib_core::report::{Evidence, NextStep, OutcomeKind, Place, RankedCause, Report};
 use defib_core::telling::{base_name, seconds, short_command, signal_name};
 
@@ -269,6 +270,9 @@ fn footer(text: &mut String, report: &Report) {
             "\n  {BAD}left:{BAD:#} pid {} {} (state {}, in {})",
             leftover.pid, leftover.command, leftover.state, leftover.wchan
         );
+    }
+    if let Some(words) = report.remains.as_ref().and_then(Remains::words) {
+        let _ = writeln!(text, "\n  {}", wrapped(&words, 2));
     }
     // A log that was not judged as a whole: the reader must know before trusting "not known".
     if let Some(fact) = report.evidence.iter().find(|fact| fact.source == "log" && fact.says.starts_with(PASSED_OVER)) {
