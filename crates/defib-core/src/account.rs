@@ -12,9 +12,11 @@ use crate::diagnose::diagnose;
 use crate::event::{Ending, Entry, Event, Fate, Stream};
 use crate::facts::{Look, Process, ProcessState, Vitals};
 use crate::log::Log;
+use crate::memory::Measure;
 use crate::orphan::Holdings;
 use crate::redact::{redact, redact_words};
 use crate::report::{Action, Leftover, Outcome, OutcomeKind, REPORT_VERSION, Report, RunSummary};
+use crate::slope::Units;
 use crate::telling::{one_line, seconds, signal_name, size};
 use crate::waits::{Grade, Graph, judge};
 
@@ -71,6 +73,15 @@ pub fn case(entries: &[Entry], log: Log) -> Case {
     if let (None, Some(ended_s)) = (&case.ending, lives.ended_s) {
         case.ending = answered(&case, ended_s);
     }
+    case.units = std::mem::take(&mut lives.units).finish();
+    if let (None, Some((limit_bytes, peak_bytes))) = (&case.ending, lives.held_down)
+        && case.end != End::Exited(0)
+    {
+        // The kernel was faster than the samples, at the limit that the user gave.
+        let used_bytes = peak_bytes.unwrap_or(limit_bytes).max(limit_bytes);
+        let over = Ending::OverMemory { limit_bytes, used_bytes, measure: None, recycle: false };
+        case.ending = Some((case.wall_s, over));
+    }
     if case.end == End::Alive && head.over {
         case.end = End::Unknown;
     }
@@ -107,7 +118,15 @@ fn note(case: &mut Case, lives: &mut Lives, entry: &Entry) {
         }
         Event::StreamEnded { stream, bytes, .. } => case.output_bytes = lives.count(*stream, *bytes),
         Event::Stage { name } => case.stage = Some(name.clone()),
-        Event::Progress { done, total, .. } => case.progress = Some((*done, *total, entry.at_s)),
+        Event::Progress { done, total, .. } => {
+            case.progress = Some((*done, *total, entry.at_s));
+            lives.units.progress(entry.at_s, *done);
+        }
+        Event::Heartbeat => lives.units.heartbeat(entry.at_s),
+        Event::Objects { objects } => case.objects.push(objects.clone()),
+        Event::GroupEnded { limit_bytes, peak_bytes, kills } if *kills > 0 => {
+            lives.held_down = Some((*limit_bytes, *peak_bytes));
+        }
         Event::Sample { vitals } => case.vitals.push(vitals.clone()),
         Event::Look { look } => case.looks.push(look.clone()),
         Event::Gone { pid, ppid, command, lived_s, wait_status } => lives.gone.push(Lifetime {
@@ -175,6 +194,9 @@ struct Lives {
     ended_s: Option<f64>,
     output: HashMap<Stream, u64>,
     gone: Vec<Lifetime>,
+    units: Units,
+    /// The kernel killed at the limit of the run's own group: limit and peak.
+    held_down: Option<(u64, Option<u64>)>,
 }
 
 impl Lives {
@@ -454,6 +476,10 @@ fn action(event: &Event) -> Option<String> {
             let why = reason.as_deref().unwrap_or("log budget");
             format!("{not_kept} bytes of {} are not kept ({why}); all of it was passed on", stream.stem())
         }
+        Event::Memory { decision } => format!("memory policy, {}: {}", decision.act.name(), decision.words()),
+        Event::GroupEnded { limit_bytes, kills, .. } if *kills > 0 => {
+            format!("the kernel killed at the limit of {} that the control group of the run had", size(*limit_bytes))
+        }
         Event::Restarted { number } => format!("started it again (restart {number})"),
         Event::Swept { run, pid, command, age_s, holdings, ended } => {
             let did = if *ended { "ended" } else { "could not end" };
@@ -487,8 +513,13 @@ pub fn ending_words(ending: &Ending) -> String {
         Ending::TimedOut { limit_s } => format!("ended it: --timeout {} was over", seconds(*limit_s)),
         Ending::NoFirstOutput { limit_s } => format!("ended it: no output within --first-output {}", seconds(*limit_s)),
         Ending::NoHeartbeat { limit_s } => format!("ended it: no heartbeat within {}", seconds(*limit_s)),
-        Ending::OverMemory { limit_bytes, used_bytes } => {
+        Ending::OverMemory { limit_bytes, used_bytes, measure: None | Some(Measure::Host), recycle: false } => {
             format!("ended it: it used {}, over --memory {}", size(*used_bytes), size(*limit_bytes))
+        }
+        Ending::OverMemory { limit_bytes, used_bytes, measure, recycle } => {
+            let what = measure.unwrap_or(Measure::Host).words();
+            let why = if *recycle { "ended it to start afresh" } else { "ended it" };
+            format!("{why}: {what} was {}, over {}", size(*used_bytes), size(*limit_bytes))
         }
         Ending::Cancelled { signal, .. } => format!("ended it because of {}", signal_name(*signal)),
         Ending::StartSeen { sign, .. } => format!("ended it: it had started ({sign})"),

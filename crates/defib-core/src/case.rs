@@ -1,7 +1,7 @@
 //! Everything known about one run (or one look at a stranger), for the judgement.
 
 use crate::event::{Ending, Sender, Stream};
-use crate::facts::{Kernel, Look, Vitals};
+use crate::facts::{Kernel, Look, Objects, Vitals};
 use crate::log::{FaultDump, Log, Traceback, fault_dumps};
 use crate::waits::{Grade, Graph, Verdict, judge};
 
@@ -75,6 +75,10 @@ pub struct Case {
     pub pty: bool,
     /// Last progress: done, total, and when it last changed.
     pub progress: Option<(f64, Option<f64>, f64)>,
+    /// Units of work done so far, over time: progress or heartbeats, counted on over repeated bars.
+    pub units: Vec<(f64, f64)>,
+    /// Counts of live objects, oldest first.
+    pub objects: Vec<Objects>,
     /// Last stage the program reported.
     pub stage: Option<String>,
     /// Ended processes of the tree: pid, command, seconds of life, for timeouts of others.
@@ -132,6 +136,8 @@ impl Default for Case {
             moving: false,
             pty: false,
             progress: None,
+            units: Vec::new(),
+            objects: Vec::new(),
             stage: None,
             lifetimes: Vec::new(),
         }

@@ -10,6 +10,7 @@ use crate::cause::{Cause, Fact, Finding, Strength};
 use crate::causes::CATALOGUE;
 use crate::event::Ending;
 use crate::log::{FaultDump, LeftOut};
+use crate::memory::Measure;
 use crate::outcome::outcome;
 use crate::report::{Evidence, NextStep, Outcome, Place, RankedCause};
 use crate::telling;
@@ -217,8 +218,12 @@ fn without_cause(study: &Study<'_>) -> String {
         return "what it waits for is hidden from this user, so nothing can be said".to_owned();
     }
     match study.case.ending.as_ref().map(|(_, ending)| ending) {
-        Some(Ending::OverMemory { limit_bytes, used_bytes }) => format!(
-            "it used {}, more than the {} it was allowed; what fills the memory is not settled",
+        Some(Ending::OverMemory { limit_bytes, used_bytes, measure, .. }) => format!(
+            "{} {}, more than the {} it was allowed; what fills the memory is not settled",
+            match measure {
+                None | Some(Measure::Host) => "it used",
+                Some(measure) => measure.words(),
+            },
             telling::size(*used_bytes),
             telling::size(*limit_bytes)
         ),

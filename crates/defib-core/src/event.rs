@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Kernel, Look, Vitals};
+use crate::facts::{Kernel, Look, Objects, Vitals};
+use crate::memory::{Decision, Measure};
 use crate::orphan::Holdings;
 use crate::remains::Remains;
 use crate::run::RunId;
@@ -89,6 +90,12 @@ pub enum Ending {
         limit_bytes: u64,
         /// What was in use.
         used_bytes: u64,
+        /// Of what: host memory, where nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        measure: Option<Measure>,
+        /// It is started afresh then.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        recycle: bool,
     },
     /// A signal to defib: a person or a parent wants it to end.
     Cancelled {
@@ -276,6 +283,25 @@ pub enum Event {
     },
     /// What the kernel told after the end.
     Kernel(Kernel),
+    /// Live objects of a Python process, counted from inside as the user asked.
+    Objects {
+        /// The count.
+        objects: Objects,
+    },
+    /// The memory policy has decided.
+    Memory {
+        /// What, and by which figures.
+        decision: Decision,
+    },
+    /// The control group that held the memory limit of the run has ended.
+    GroupEnded {
+        /// Its limit, bytes.
+        limit_bytes: u64,
+        /// Most that was in use, bytes, where the kernel keeps that.
+        peak_bytes: Option<u64>,
+        /// How many of its processes the kernel killed at the limit.
+        kills: u64,
+    },
     /// What is left besides processes, after the end.
     Remains(Remains),
     /// The run was started again after a stall.
@@ -320,6 +346,7 @@ pub enum Fate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::{Act, Measure};
 
     fn samples() -> Vec<Event> {
         let sender = Sender { pid: 7, uid: 1000, command: Some("bash".into()) };
@@ -355,6 +382,11 @@ mod tests {
             Event::Kernel(Kernel::default()),
             Event::Restarted { number: 1 },
             Event::Remains(Remains::default()),
+            Event::Objects { objects: Objects { pid: 9, ..Objects::default() } },
+            Event::Memory {
+                decision: Decision { act: Act::Warn, measure: Measure::Host, used_bytes: 2, limit_bytes: 1 },
+            },
+            Event::GroupEnded { limit_bytes: 5, peak_bytes: Some(5), kills: 1 },
             Event::Trouble { text: "t".into() },
             Event::Swept {
                 run: "r2".parse().unwrap(),

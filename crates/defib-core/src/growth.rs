@@ -1,9 +1,10 @@
 //! Memory and threads over time, and the code beside which they grow.
 
-use crate::case::Study;
+use crate::case::{End, Study};
 use crate::event::Ending;
 use crate::facts::{Frame, Look, Vitals};
 use crate::place::is_user_file;
+use crate::slope::{Point, Slope, slope};
 use crate::telling::base_name;
 
 /// How memory grew until a limit was reached, or until now.
@@ -21,8 +22,8 @@ pub struct Growth {
     pub samples: usize,
     /// Threads at the beginning and at the end.
     pub threads: (u32, u32),
-    /// Units of progress done in the part, where they were counted.
-    pub units: Option<f64>,
+    /// Growth over units of work, where these were told.
+    pub slope: Option<Slope>,
 }
 
 impl Growth {
@@ -36,15 +37,67 @@ impl Growth {
 /// Least growth that is worth a word.
 const LEAST: u64 = 24 << 20;
 
-/// Memory grew in steps over the second half of the run: a plateau, or one
-/// single step to the limit, is no growth in this sense.
+/// A run that ended well is judged only if it grew by so much, and to the double.
+const LEAST_OF_COMPLETED: u64 = 128 << 20;
+
+/// How memory grew: over equal units of work where these are told, else over time. A
+/// plateau, or one single step to the limit, is no growth in this sense.
 #[must_use]
 pub fn growth(study: &Study<'_>) -> Option<Growth> {
+    let over_limit = matches!(study.case.ending, Some((_, Ending::OverMemory { .. })));
+    let vitals = alive(study);
+    match slope(&points(vitals, &study.case.units)) {
+        Some(slope) if slope.goes_on() => over_units(study, vitals, slope),
+        // By its units it does not grow, whatever it did over time.
+        Some(_) if !over_limit => None,
+        _ => over_time(study),
+    }
+}
+
+/// Memory after each unit of work, by the last sample before the next.
+fn points(vitals: &[Vitals], units: &[(f64, f64)]) -> Vec<Point> {
+    let mut points: Vec<Point> = Vec::new();
+    for sample in vitals {
+        let done = units.iter().take_while(|(at_s, _)| *at_s <= sample.at_s).last();
+        let Some(&(_, done)) = done else { continue };
+        let point = Point { units: done, bytes: sample.rss_bytes };
+        match points.last_mut() {
+            Some(last) if last.units >= done => *last = Point { units: last.units, ..point },
+            _ => points.push(point),
+        }
+    }
+    points
+}
+
+fn over_units(study: &Study<'_>, vitals: &[Vitals], slope: Slope) -> Option<Growth> {
+    let part = &vitals[vitals.len() / 3..];
+    let (first, last) = (part.first()?, part.last()?);
+    #[expect(clippy::cast_precision_loss, reason = "compared roughly")]
+    let grown = slope.bytes_per_unit * slope.units >= LEAST as f64;
+    let completed = study.case.end == End::Exited(0) && study.case.ending.is_none();
+    let total = last.rss_bytes.saturating_sub(first.rss_bytes);
+    let all = vitals.first()?.rss_bytes;
+    if !grown || completed && (total < LEAST_OF_COMPLETED || last.rss_bytes < all.max(1) * 2) {
+        return None;
+    }
+    let steps = part.windows(2);
+    Some(Growth {
+        from_bytes: first.rss_bytes,
+        to_bytes: last.rss_bytes,
+        span_s: last.at_s - first.at_s,
+        grew: steps.filter(|pair| pair[1].rss_bytes > pair[0].rss_bytes + (256 << 10)).count(),
+        samples: part.len() - 1,
+        threads: (first.threads, last.threads),
+        slope: Some(slope),
+    })
+}
+
+fn over_time(study: &Study<'_>) -> Option<Growth> {
     let over = matches!(
         study.case.ending,
         Some((_, Ending::OverMemory { .. } | Ending::TimedOut { .. } | Ending::Cancelled { .. }))
     );
-    if !over && study.case.end != crate::case::End::Alive {
+    if !over && study.case.end != End::Alive {
         return None;
     }
     let vitals = alive(study);
@@ -72,7 +125,7 @@ pub fn growth(study: &Study<'_>) -> Option<Growth> {
         grew,
         samples: part.len() - 1,
         threads: (first.threads, last.threads),
-        units: None,
+        slope: None,
     })
 }
 
@@ -225,7 +278,8 @@ mod tests {
         let sample = |at_s: f64, mib: u64| Vitals { at_s, rss_bytes: mib << 20, ..Vitals::default() };
         let grows = |sizes: &[u64]| {
             let vitals = sizes.iter().enumerate().map(|(index, &mib)| sample(index as f64, mib)).collect();
-            let ending = Some((9.0, Ending::OverMemory { limit_bytes: 1, used_bytes: 2 }));
+            let ending =
+                Some((9.0, Ending::OverMemory { limit_bytes: 1, used_bytes: 2, measure: None, recycle: false }));
             let case = crate::case::Case { vitals, ending, ..Default::default() };
             growth(&Study::new(&case)).is_some()
         };

@@ -14,6 +14,44 @@ pub struct Point {
     pub bytes: u64,
 }
 
+/// Counts units of work over a run: progress that begins anew goes on from where it was,
+/// and heartbeats count where there is no progress.
+#[derive(Debug, Clone, Default)]
+pub struct Units {
+    done: f64,
+    last: f64,
+    progress: Vec<(f64, f64)>,
+    beats: Vec<(f64, f64)>,
+}
+
+impl Units {
+    /// A bar shows so many units done.
+    pub fn progress(&mut self, at_s: f64, shown: f64) {
+        // A new bar begins at its first units.
+        self.done += if shown >= self.last { shown - self.last } else { shown.max(0.0) };
+        self.last = shown;
+        self.progress.push((at_s, self.done));
+    }
+
+    /// One heartbeat.
+    pub fn heartbeat(&mut self, at_s: f64) {
+        let done = self.beats.last().map_or(0.0, |(_, done)| *done) + 1.0;
+        self.beats.push((at_s, done));
+    }
+
+    /// Units done so far, where they are told.
+    #[must_use]
+    pub fn so_far(&self) -> Option<f64> {
+        self.progress.last().or(self.beats.last()).map(|(_, done)| *done)
+    }
+
+    /// Units done over time.
+    #[must_use]
+    pub fn finish(self) -> Vec<(f64, f64)> {
+        if self.progress.is_empty() { self.beats } else { self.progress }
+    }
+}
+
 /// How memory grows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Slope {
@@ -122,6 +160,18 @@ mod tests {
         assert_eq!(slope(&points(0..5)), None);
         assert_eq!(slope(&[]), None);
         assert_eq!(slope(&[Point { units: 1.0, bytes: 5 }; 30]), None);
+    }
+
+    #[test]
+    fn bars_that_begin_anew_go_on_and_beats_count_where_there_is_none() {
+        let mut units = Units::default();
+        [1.0, 2.0, 4.0, 1.0, 3.0].into_iter().for_each(|shown| units.progress(0.0, shown));
+        units.heartbeat(1.0);
+        assert_eq!(units.so_far(), Some(7.0));
+        let mut beats = Units::default();
+        beats.heartbeat(1.0);
+        beats.heartbeat(2.0);
+        assert_eq!(beats.finish(), [(1.0, 1.0), (2.0, 2.0)]);
     }
 
     proptest! {

@@ -6,6 +6,7 @@
 //!   with a deadline ([`probe_main`] is their entry).
 //! - [`survey_within`] tells what processes hold and which nobody answers for.
 //! - [`remains`] tells what a run left besides processes.
+//! - [`count_objects`] asks Python processes that were started for it.
 //! - [`OomWatch`] gathers what only the kernel knows about an end.
 //! - [`machine`] tells what this machine allows.
 //!
@@ -24,6 +25,7 @@ mod lockfile;
 mod look;
 pub mod machine;
 mod netlink;
+mod objects;
 mod oom;
 mod parse;
 mod probe;
@@ -38,6 +40,7 @@ mod wait;
 
 pub use listeners::listeners;
 pub use look::{Fault, LookRequest, look};
+pub use objects::{OBJECTS_SOURCE, count_objects, countable};
 pub use oom::OomWatch;
 pub use probe::{PROBE_ARGUMENT, look_within, probe_main};
 pub use remains::{RemainsRequest, remains};

@@ -45,6 +45,18 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
 
 /// The growth in words.
 pub(super) fn growth_fact(growth: &Growth) -> Fact {
+    if let Some(slope) = growth.slope {
+        let says = format!(
+            "resident memory grew from {} to {} in {:.0} units of work: {} with each, {} with each of the last half",
+            size(growth.from_bytes), size(growth.to_bytes), slope.units, bytes(slope.bytes_per_unit), bytes(slope.last_half)
+        );
+        return Fact::new("vitals", says);
+    }
     let says = format!("resident memory grew from {} to {} in {}, in {} of {} samples", size(growth.from_bytes), size(growth.to_bytes), seconds(growth.span_s), growth.grew, growth.samples);
     Fact::new("vitals", says)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of bytes")]
+fn bytes(number: f64) -> String {
+    size(number.max(0.0) as u64)
 }

@@ -9,6 +9,7 @@
 mod descriptor;
 mod kernel;
 mod look;
+mod objects;
 mod python;
 mod vitals;
 mod wait;
@@ -16,6 +17,7 @@ mod wait;
 pub use descriptor::{Access, Descriptor, Peer, Socket, Target};
 pub use kernel::{Kernel, KernelLine, Listener, OomCounter};
 pub use look::{Denied, Excerpt, Heap, LockFile, Look, Process, ProcessState, Thread, Visited};
+pub use objects::{Container, Objects, TypeCount};
 pub use python::{Frame, Local, PythonStack};
 pub use vitals::{GpuVitals, Pressure, Vitals};
 pub use wait::{Bound, PollDescriptor, Wait};

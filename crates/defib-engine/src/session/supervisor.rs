@@ -556,7 +556,7 @@ impl<'a> Session<'a> {
         if let Some(limit_bytes) = over.filter(|_| self.ending.is_none() && !self.exited) {
             self.last_look(MEMORY_LOOK_WITHIN, happenings);
             if self.ending.is_none() && !self.exited {
-                self.end(Ending::OverMemory { limit_bytes, used_bytes }, None);
+                self.end(Ending::OverMemory { limit_bytes, used_bytes, measure: None, recycle: false }, None);
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod descriptors;
 mod memory;
+mod objects;
 mod probes;
 mod python;
 mod sampler;

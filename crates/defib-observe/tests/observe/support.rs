@@ -43,7 +43,18 @@ impl Program {
     }
 
     pub(crate) fn start(mut command: Command, folder: tempfile::TempDir) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.stdin(Stdio::null());
+        Self::spawn(command, folder)
+    }
+
+    /// Its standard input stays open as long as this lives.
+    pub(crate) fn start_with_input(mut command: Command, folder: tempfile::TempDir) -> Self {
+        command.stdin(Stdio::piped());
+        Self::spawn(command, folder)
+    }
+
+    fn spawn(mut command: Command, folder: tempfile::TempDir) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
         command.env_remove("PYTHONUNBUFFERED").process_group(0);
         let child = command.spawn().unwrap();
         Self { child, _folder: folder }
