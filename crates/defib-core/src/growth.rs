@@ -227,7 +227,9 @@ fn lasts(look: &Look, file: &str, number: u32, text: &str) -> bool {
     !lines.into_iter().any(|line| line.starts_with(' ') && fresh(line))
 }
 
-fn is_cache(text: &str) -> bool {
+/// A name or line that speaks of a cache.
+#[must_use]
+pub fn is_cache(text: &str) -> bool {
     let text = text.to_lowercase();
     ["cache", "memo", "workspace", "plans[", "_plans", "compiled[", "kernels["].iter().any(|word| text.contains(word))
 }

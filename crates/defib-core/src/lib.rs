@@ -13,6 +13,7 @@ pub mod diagnose;
 pub mod event;
 pub mod facts;
 pub mod growth;
+pub mod kept;
 pub mod log;
 pub mod memory;
 pub mod orphan;

@@ -5,6 +5,7 @@ use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::event::Ending;
 use crate::facts::{Heap, Process};
 use crate::growth::growth;
+use crate::kept::{Inside, inside};
 use crate::telling::{process_name, size};
 
 pub(super) static CAUSE: Cause = Cause {
@@ -23,6 +24,13 @@ pub(super) static CAUSE: Cause = Cause {
 const LEAST: u64 = 24 << 20;
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
+    match inside(study) {
+        Some(Inside::Freed { pid, trimmed_bytes, resident_bytes }) => {
+            return Some(counted_free(study, pid, trimmed_bytes, resident_bytes));
+        }
+        Some(Inside::Kept { .. }) => return None,
+        Some(Inside::Native { .. }) | None => {}
+    }
     let over = matches!(study.case.ending, Some((_, Ending::OverMemory { .. })));
     let growth = growth(study);
     if !over && growth.is_none() {
@@ -47,12 +55,23 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     } else {
         Finding::signs(vec![Sign::seen(Group::Vitals, "a good part of the heap is free")], explanation, facts)
     };
-    Some(
+    Some(with_advice(finding))
+}
+
+/// malloc gave the memory back when it was asked to.
+fn counted_free(study: &Study<'_>, pid: i32, trimmed: u64, resident: u64) -> Finding {
+    let says = format!("malloc_trim gave {} back, collecting garbage did not; {} were resident before", size(trimmed), size(resident));
+    let mut facts = vec![Fact::new("memory", says).of(pid)];
+    facts.extend(growth(study).as_ref().map(super::app_retention::growth_fact));
+    let explanation = format!("malloc kept {} that the program had freed", size(trimmed));
+    with_advice(Finding::proof(explanation, facts).rank(46))
+}
+
+fn with_advice(finding: Finding) -> Finding {
         finding
             .step_command("let malloc give memory back", ["env", "MALLOC_ARENA_MAX=2", "MALLOC_TRIM_THRESHOLD_=65536"])
             .step("or after each unit of work: ctypes.CDLL(\"libc.so.6\").malloc_trim(0)")
-            .step("or use an allocator that returns memory: LD_PRELOAD=libjemalloc.so.2"),
-    )
+            .step("or use an allocator that returns memory: LD_PRELOAD=libjemalloc.so.2")
 }
 
 /// More of it is free than in use, and that is a good part of the process.

@@ -2,7 +2,9 @@
 
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
-use crate::growth::{Growth, growth, keepers, threads};
+use crate::facts::{Container, TypeCount};
+use crate::growth::{Growth, Keeper, growth, is_cache, keepers, threads};
+use crate::kept::{Inside, container_words, inside, type_words};
 use crate::report::Place;
 use crate::telling::{base_name, cut, seconds, size};
 
@@ -19,8 +21,14 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
+    let counted = inside(study);
+    if let Some(Inside::Kept { pid, live_bytes, grown_bytes, kind, container }) = &counted {
+        let cache = container.as_ref().is_some_and(|(one, ..)| one.name.as_deref().is_some_and(is_cache));
+        return (!cache).then(|| counted_kept(study, *pid, (*live_bytes, *grown_bytes), kind, container.as_ref()));
+    }
     let growth = growth(study)?;
-    if threads(study).is_some() {
+    // Counted from inside, it is not what the program keeps.
+    if threads(study).is_some() || counted.is_some() {
         return None;
     }
     let keepers = keepers(&study.case.looks);
@@ -41,6 +49,32 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
             .step("keep only what is still needed: write results to disk, bound the list or dictionary, drop the old model before loading the next")
             .step_command("see what is kept", ["python3", "-X", "tracemalloc=10", "…"]),
     )
+}
+
+/// Live objects were counted, and they are what grew.
+fn counted_kept(study: &Study<'_>, pid: i32, (live, grown): (u64, u64), kind: &TypeCount, container: Option<&(Container, u64, u64)>) -> Finding {
+    let mut facts = vec![
+        Fact::new("memory", format!("live objects grew by {} of the {} that the process grew by: {}", size(live), size(grown), type_words(kind))).of(pid),
+    ];
+    facts.extend(container.map(|(one, items, bytes)| Fact::new("memory", container_words(one, *items, *bytes)).of(pid)));
+    facts.extend(growth(study).as_ref().map(growth_fact));
+    let what = match container {
+        Some((one, items, bytes)) => container_words(one, *items, *bytes),
+        None => format!("there are {}", type_words(kind)),
+    };
+    let keepers = keepers(&study.case.looks);
+    let place = container.and_then(|(one, ..)| kept_at(&keepers, one.name.as_deref()?));
+    Finding::proof(format!("it keeps what it makes: {what}"), facts)
+        .rank(46)
+        .place(place)
+        .step("keep only what is still needed: write results to disk, bound the list or dictionary, drop the old model before loading the next")
+}
+
+/// The line near the frames that fills the container of this name.
+fn kept_at(keepers: &[Keeper], name: &str) -> Option<Place> {
+    let own = name.split(" in ").next()?.rsplit('.').next()?;
+    let keeper = keepers.iter().find(|keeper| keeper.text.contains(own))?;
+    Some(Place { file: keeper.file.clone(), line: keeper.line, function: Some(keeper.function.clone()) })
 }
 
 /// The growth in words.

@@ -2,8 +2,9 @@
 
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
-use crate::facts::{Frame, Look};
-use crate::growth::{growth, keepers, threads};
+use crate::facts::{Container, Frame, Look};
+use crate::growth::{growth, is_cache, keepers, threads};
+use crate::kept::{Inside, container_words, inside};
 use crate::place::is_user_file;
 use crate::report::Place;
 use crate::telling::{base_name, cut, frame_name, seconds, size};
@@ -21,6 +22,14 @@ pub(super) static CAUSE: Cause = Cause {
 };
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
+    let counted = inside(study);
+    match &counted {
+        Some(Inside::Kept { pid, container: Some((one, items, bytes)), .. }) if one.name.as_deref().is_some_and(is_cache) => {
+            return Some(counted_cache(study, *pid, one, *items, *bytes));
+        }
+        Some(Inside::Kept { .. } | Inside::Freed { .. }) => return None,
+        Some(Inside::Native { .. }) | None => {}
+    }
     let growth = growth(study)?;
     if threads(study).is_some() {
         return None;
@@ -29,10 +38,17 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let keeper = keepers.iter().find(|keeper| keeper.cache);
     let library = study.case.looks.iter().filter(|look| inside_cache(look)).count();
     let native = study.case.looks.iter().find_map(native_call);
-    if keeper.is_none() && library == 0 && native.is_none() {
+    if keeper.is_none() && library == 0 && native.is_none() && counted.is_none() {
         return None;
     }
     let mut facts = vec![super::app_retention::growth_fact(&growth)];
+    if let Some(Inside::Native { pid, grown_bytes, live_bytes }) = &counted {
+        let says = format!(
+            "live objects grew by {} only while the process grew by {}, and malloc gave nothing back: native code holds it",
+            size(*live_bytes), size(*grown_bytes)
+        );
+        facts.push(Fact::new("memory", says).of(*pid));
+    }
     facts.extend(keeper.map(|keeper| Fact::new("stack", format!("{}:{} fills a cache: {}", base_name(&keeper.file), keeper.line, cut(&keeper.text, 120)))));
     if library > 0 {
         facts.push(Fact::new("stack", format!("inside a function of a cache in {library} of {} looks", study.case.looks.len())));
@@ -40,6 +56,7 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     facts.extend(native.as_ref().map(|frame| Fact::new("stack", format!("it calls native code at {}, which may keep something for each shape", frame_name(frame)))));
     let signs = vec![
         Sign::seen(Group::Vitals, "memory grows in steps"),
+        Sign::when(counted.is_some(), Group::Kernel, "counted: native code holds it"),
         Sign::when(native.is_some(), Group::Waits, "it calls a native library"),
         Sign::when(keeper.is_some(), Group::Stack, "a line near the frames fills a cache"),
         Sign::when(library > 0, Group::Log, "inside a function of a cache"),
@@ -48,12 +65,21 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let explanation = format!("{whose}: {} more in {}", size(growth.bytes()), seconds(growth.span_s));
     let place = keeper.map(|keeper| Place { file: keeper.file.clone(), line: keeper.line, function: Some(keeper.function.clone()) });
     let place = place.or_else(|| native.as_ref().map(crate::place::of_frame));
-    Some(
-        Finding::signs(signs, explanation, facts)
-            .place(place)
+    Some(with_advice(Finding::signs(signs, explanation, facts).place(place)))
+}
+
+/// Live objects were counted, and a cache of them is what grew.
+fn counted_cache(study: &Study<'_>, pid: i32, cache: &Container, items: u64, bytes: u64) -> Finding {
+    let words = container_words(cache, items, bytes);
+    let mut facts = vec![Fact::new("memory", words.clone()).of(pid)];
+    facts.extend(growth(study).as_ref().map(super::app_retention::growth_fact));
+    with_advice(Finding::proof(format!("a cache without a bound grows: {words}"), facts).rank(46))
+}
+
+fn with_advice(finding: Finding) -> Finding {
+        finding
             .step("give the cache a bound (lru_cache(maxsize=…), an eviction), or feed it few shapes: pad or bucket the inputs")
-            .step("for torch: torch.backends.cudnn.benchmark = False with changing sizes; torch._dynamo.config.cache_size_limit"),
-    )
+            .step("for torch: torch.backends.cudnn.benchmark = False with changing sizes; torch._dynamo.config.cache_size_limit")
 }
 
 /// The user's line that was inside a package of native code, or calls a library that
