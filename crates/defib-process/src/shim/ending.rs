@@ -211,6 +211,10 @@ impl State {
             let text = format!("{} entries are in the journal only", self.link.left_out);
             self.emit(Event::Trouble { text });
         }
+        if let Some(ended) = self.spec.cgroup.as_deref().and_then(cgroup::memory_ended) {
+            let cgroup::MemoryEnded { limit_bytes, peak_bytes, kills } = ended;
+            self.emit(Event::GroupEnded { limit_bytes, peak_bytes, kills });
+        }
         if let Some(group) = &self.spec.cgroup {
             // Left for the supervisor to remove if somebody is still in it.
             let _ = cgroup::remove(group);

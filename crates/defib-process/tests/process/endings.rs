@@ -32,6 +32,7 @@ pub const TESTS: &[Test] = &[
     ("dead_leader_thread_is_alive", dead_leader_thread_is_alive),
     ("stop_request", stop_request),
     ("cgroup", cgroup),
+    ("memory_group", memory_group),
 ];
 
 fn natural_end_lists_and_ends_leftovers() {
@@ -333,5 +334,34 @@ fn cgroup() {
     run.signal(Signal::INT);
     run.exit();
     run.assert_nobody_left();
+    assert!(!group.exists());
+}
+
+/// Faster than any sampling: the kernel holds the limit, and the journal tells.
+#[expect(clippy::print_stdout, reason = "a test says what it did not try")]
+fn memory_group() {
+    const LIMIT: u64 = 48 << 20;
+    let hungry = "import sys\nkept = []\nwhile True: kept.append(bytearray(b'x' * (1 << 20)))";
+    let mut refused = None;
+    let mut run = run_with(&["python3", "-c", hungry], |spec| {
+        let made = defib_process::cgroup::memory_group(&spec.run, LIMIT);
+        spec.cgroup = made.map_err(|error| refused = Some(error)).ok();
+        if spec.cgroup.is_none() {
+            spec.command = vec!["true".to_owned()];
+        }
+    });
+    let Some(group) = run.spec.cgroup.clone() else {
+        println!("not tried: no memory group can be made here ({})", refused.unwrap());
+        run.exit();
+        return;
+    };
+    assert_eq!(run.exit(), 137);
+    run.assert_nobody_left();
+    let told = run.events().into_iter().find_map(|event| match event {
+        Event::GroupEnded { limit_bytes, peak_bytes, kills } => Some((limit_bytes, peak_bytes, kills)),
+        _ => None,
+    });
+    let (limit, peak, kills) = told.expect("the group is told of");
+    assert!(limit == LIMIT && kills >= 1 && peak.is_none_or(|peak| peak > LIMIT / 2), "{told:?}");
     assert!(!group.exists());
 }
