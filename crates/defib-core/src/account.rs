@@ -349,7 +349,7 @@ pub fn report(entries: &[Entry], log: Log) -> Report {
         outcome.kind = OutcomeKind::Killed;
     }
     let mut vitals = vitals(&case, &outcome);
-    vitals.extend(no_gpu(entries));
+    vitals.extend(about_vitals(entries));
     redacted(Report {
         schema: REPORT_VERSION,
         run: RunSummary {
@@ -376,9 +376,13 @@ pub fn report(entries: &[Entry], log: Log) -> Report {
 /// Beginning of the line that says why no GPU is watched.
 pub const NO_GPU: &str = "no GPU is watched";
 
-/// That line, as a vital sign that is missing.
-fn no_gpu(entries: &[Entry]) -> Option<(String, Value)> {
-    entries.iter().find_map(|entry| match &entry.event {
+/// What the journal says of vital signs besides their values: that line, and who holds
+/// the memory limit.
+fn about_vitals(entries: &[Entry]) -> impl Iterator<Item = (String, Value)> {
+    entries.iter().filter_map(|entry| match &entry.event {
+        Event::MemoryHeld { limit_bytes, by } => {
+            Some(("memory_limit".to_owned(), json!({ "bytes": limit_bytes, "held": by })))
+        }
         Event::Trouble { text } if text.starts_with(NO_GPU) => Some(("gpus_absent".to_owned(), json!(text))),
         _ => None,
     })

@@ -9,6 +9,7 @@ use crate::case::{Case, End, Study};
 use crate::cause::{Cause, Fact, Finding, Strength};
 use crate::causes::CATALOGUE;
 use crate::event::Ending;
+use crate::growth::growth;
 use crate::log::{FaultDump, LeftOut};
 use crate::memory::Measure;
 use crate::outcome::outcome;
@@ -22,6 +23,9 @@ pub const PASSED_OVER: &str = "not all of the log was judged";
 
 /// Causes below this probability are not named.
 const WORTH_NAMING: f64 = 0.03;
+
+/// Causes of memory that grows.
+const GROWTH: [&str; 4] = ["app-retention", "allocator-retention", "backend-cache-growth", "abandoned-threads"];
 
 /// The verdict on a case.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,10 +48,14 @@ pub fn diagnose(case: &Case) -> Diagnosis {
 #[must_use]
 pub fn findings(study: &Study<'_>) -> Vec<(&'static Cause, Finding)> {
     let started = matches!(study.case.ending, Some((_, Ending::StartSeen { .. })));
-    if started || study.case.end == End::Exited(0) && study.case.ending.is_none() {
+    let completed = study.case.end == End::Exited(0) && study.case.ending.is_none();
+    // Memory that grew with the work up to the end is trouble, though it ended well.
+    let grew = || growth(study).is_some_and(|growth| growth.slope.is_some());
+    if started || completed && !grew() {
         return Vec::new();
     }
-    CATALOGUE.iter().filter_map(|cause| Some((*cause, (cause.judge)(study)?))).collect()
+    let asked = CATALOGUE.iter().filter(|cause| !completed || GROWTH.contains(&cause.id));
+    asked.filter_map(|cause| Some((*cause, (cause.judge)(study)?))).collect()
 }
 
 /// Diagnoses a case with these weights, as the measurement does with a program left out.

@@ -293,6 +293,13 @@ pub enum Event {
         /// What, and by which figures.
         decision: Decision,
     },
+    /// The memory limit of the run, and who holds it.
+    MemoryHeld {
+        /// The limit, bytes.
+        limit_bytes: u64,
+        /// In words.
+        by: String,
+    },
     /// The control group that held the memory limit of the run has ended.
     GroupEnded {
         /// Its limit, bytes.
@@ -386,6 +393,7 @@ mod tests {
             Event::Memory {
                 decision: Decision { act: Act::Warn, measure: Measure::Host, used_bytes: 2, limit_bytes: 1 },
             },
+            Event::MemoryHeld { limit_bytes: 5, by: "polled".into() },
             Event::GroupEnded { limit_bytes: 5, peak_bytes: Some(5), kills: 1 },
             Event::Trouble { text: "t".into() },
             Event::Swept {

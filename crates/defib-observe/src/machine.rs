@@ -121,6 +121,15 @@ pub fn read(gpus_within: Duration) -> Machine {
     }
 }
 
+/// Memory that this process can have: that of the machine, or of its control groups if
+/// that is less. Bytes.
+#[must_use]
+pub fn memory_bytes() -> u64 {
+    let memory = files::text("/proc/meminfo").unwrap_or_default();
+    let machine = parse::field_number(memory.as_bytes(), "MemTotal").unwrap_or(0) * 1024;
+    oom::group_limit().map_or(machine, |limit| limit.min(machine))
+}
+
 fn can_trace_all() -> bool {
     const CAP_SYS_PTRACE: u64 = 19;
     let status = files::text("/proc/self/status").unwrap_or_default();
@@ -205,6 +214,7 @@ mod tests {
     #[test]
     fn this_machine_is_described() {
         let found = read(Duration::from_secs(5));
+        assert!((1..=found.memory_bytes).contains(&memory_bytes()));
         assert!(found.memory_bytes > 1 << 20 && found.cores > 0 && !found.kernel.is_empty());
         assert_eq!(found.limits.len(), 5);
         assert!(found.gpus.driver.is_some() || found.gpus.absent.is_some());

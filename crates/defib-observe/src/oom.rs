@@ -72,6 +72,13 @@ impl OomWatch {
     }
 }
 
+/// The lowest memory limit of this process's control groups, bytes.
+pub(crate) fn group_limit() -> Option<u64> {
+    let groups = files::text("/proc/self/cgroup").unwrap_or_default();
+    let mounts = files::text("/proc/self/mountinfo").unwrap_or_default();
+    candidates(&groups, &mounts).iter().filter_map(|(_, file)| limit(file)).min()
+}
+
 /// Counter and limit files of the memory groups, innermost first.
 fn candidates(groups: &str, mounts: &str) -> Vec<(PathBuf, PathBuf)> {
     let mut found = Vec::new();

@@ -16,6 +16,8 @@ const FILE: &str = "defib.toml";
 pub(crate) struct Config {
     /// `[run]`: defaults of `defib run`.
     pub(crate) run: RunDefaults,
+    /// `[memory]`: the memory policy of every run and worker.
+    pub(crate) memory: MemoryDefaults,
     /// `[keep]`: how much is kept, and how long.
     pub(crate) keep: KeepDefaults,
 }
@@ -33,6 +35,42 @@ pub(crate) struct RunDefaults {
     pub(crate) on_stall: Option<String>,
     pub(crate) restarts: Option<u32>,
     pub(crate) notify: Option<String>,
+}
+
+/// One threshold or several: `"80%"`, `["16GiB", "growth=200MiB"]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Thresholds {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Thresholds {
+    /// Each by itself; commas separate too.
+    pub(crate) fn all(&self) -> Vec<String> {
+        let texts = match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Several(texts) => texts,
+        };
+        texts.iter().flat_map(|text| text.split(',')).map(|text| text.trim().to_owned()).collect()
+    }
+}
+
+/// The memory policy.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(crate) struct MemoryDefaults {
+    /// `false` switches the whole policy off.
+    pub(crate) enabled: Option<bool>,
+    pub(crate) warn: Option<Thresholds>,
+    pub(crate) recycle: Option<Thresholds>,
+    pub(crate) stop: Option<Thresholds>,
+    /// A run to be recycled is ended after so long even between two units of work.
+    pub(crate) recycle_within: Option<String>,
+    /// `false`: no control group holds the limit, it is polled only.
+    pub(crate) cgroup: Option<bool>,
+    /// Count live objects of Python processes.
+    pub(crate) probe: Option<bool>,
 }
 
 /// Budgets.

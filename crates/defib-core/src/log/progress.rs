@@ -17,10 +17,17 @@ pub struct Progress {
 
 static COUNTED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?:^|[\s|:(\[])(\d+(?:\.\d+)?)([kMG]?)\s*/\s*(\d+(?:\.\d+)?)([kMG]?)(?:\s*[\[)\]|]|\s+\[|\s*$|\s+(?:it|steps?|frames?|images?|files?|batch))",
+        r"(?:^|[\s|:(\[])(\d+(?:\.\d+)?)([kMG]?)\s*/\s*(\d+(?:\.\d+)?)([kMG]?)(?:\s*[\[)\]|]|\s+\[|\s*$|\s+(?:it|steps?|frames?|images?|pictures?|files?|batch(?:es)?|pages?|requests?|jobs?|tasks?|samples?|items?|prompts?|documents?|docs|rows?|chunks?|clips?|tiles?|crops?|shapes?|epochs?|rounds?|turns?|scenes?|videos?|done\b))",
     )
 });
 static PERCENT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?:^|\s|:)(\d{1,3}(?:\.\d+)?)\s?%\s*[|\[(]"));
+
+/// A running number of a unit of work: `request 41 done`, `step=12`, `image #7`.
+static NUMBERED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:^|[\s\[(|:])(?:steps?|iter(?:ation)?|batch|frame|image|picture|page|request|job|task|sample|item|prompt|document|chunk|clip|tile|crop|round|turn|session)\s?(?:no\.? ?|[#:=] ?)?(\d{1,9})(?:$|[\s\]),:;|])",
+    )
+});
 
 /// Progress in one clean line, if it is a progress line.
 #[must_use]
@@ -35,9 +42,12 @@ pub fn parse_progress(line: &str) -> Option<Progress> {
             return Some(Progress { done, total: Some(total) });
         }
     }
-    let found = PERCENT.captures(line)?;
-    let done: f64 = found[1].parse().ok()?;
-    (done <= 100.0).then_some(Progress { done, total: Some(100.0) })
+    if let Some(found) = PERCENT.captures(line) {
+        let done: f64 = found[1].parse().ok()?;
+        return (done <= 100.0).then_some(Progress { done, total: Some(100.0) });
+    }
+    let found = NUMBERED.captures(line)?;
+    Some(Progress { done: found[1].parse().ok()?, total: None })
 }
 
 fn scaled(number: &str, unit: &str) -> Option<f64> {
@@ -53,6 +63,21 @@ fn scaled(number: &str, unit: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn running_numbers_are_read() {
+        for (line, done) in [
+            ("request 41 done in 0.2 s", 41.0),
+            ("[worker] step=12 loss=0.31", 12.0),
+            ("image #7: 512x512", 7.0),
+            ("page 3, 211 words", 3.0),
+        ] {
+            assert_eq!(parse_progress(line), Some(Progress { done, total: None }), "{line}");
+        }
+        for line in ["batch size 8", "image 512x512", "task-7 failed", "http 200", "steps per second: 3.1", "page.3"] {
+            assert_eq!(parse_progress(line), None, "{line}");
+        }
+    }
 
     #[test]
     fn usual_bars_are_read() {

@@ -17,7 +17,7 @@ use super::python::Python;
 use super::ran::{GRACE, KEEP, Ran};
 use super::source::Reading;
 use super::{ProbePlan, Probed, Watcher, configuration, gpu, imports, partners, place, reading, starting};
-use crate::session::{Audience, Desk, Limits, OnStall, Plan, SessionError, StartGoal, supervise_from};
+use crate::session::{Audience, Desk, Limits, MemoryPlan, OnStall, Plan, SessionError, StartGoal, supervise_from};
 
 /// What a stage does.
 type Check = fn(&mut Walk<'_>) -> Result<Stage, SessionError>;
@@ -180,6 +180,7 @@ impl<'a> Walk<'a> {
             command,
             cwd: self.plan.cwd.clone(),
             limits: Limits::default(),
+            memory: MemoryPlan::default(),
             on_stall: OnStall::Stop,
             restarts: 0,
             grace: Some(GRACE),

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use defib_core::event::Entry;
+use defib_core::event::{Entry, Event};
 use defib_core::facts::{Look, Target};
 use defib_observe::{LookRequest, Sample, Sampler, look_within};
 use defib_process::signals::Received;
@@ -30,6 +30,8 @@ pub enum Happening {
     Suspend,
     /// A process of the tree listens on this address.
     Listening(String),
+    /// Live objects were counted, or could not be.
+    Counted(Box<Event>),
     /// The tree's memory has been read: proportional set size, bytes.
     Weighed(u64),
     /// There is no GPU, or it cannot be asked: why.

@@ -19,6 +19,7 @@
 mod desk;
 mod feeds;
 mod keyboard;
+mod memory;
 mod patience;
 mod plan;
 mod progress;
@@ -28,6 +29,7 @@ mod supervisor;
 
 pub use desk::Desk;
 pub use feeds::Happening;
+pub use memory::MemoryPlan;
 pub use patience::{Advice, Patience, Settings};
 pub use plan::{Limits, OnStall, Plan};
 pub use start::StartGoal;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use defib_core::event::Event;
 use defib_process::Keep;
 
+use super::memory::MemoryPlan;
 use super::start::StartGoal;
 
 /// Limits the user set; without one, nothing is ended for it.
@@ -20,8 +21,6 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// Longest time between two heartbeats (`sd_notify WATCHDOG=1`).
     pub heartbeat: Option<Duration>,
-    /// Most memory of the whole tree, bytes.
-    pub memory: Option<u64>,
 }
 
 /// What to do about a stall.
@@ -47,6 +46,8 @@ pub struct Plan {
     pub before: Vec<Event>,
     /// Limits.
     pub limits: Limits,
+    /// What to do about its memory.
+    pub memory: MemoryPlan,
     /// What to do about a stall.
     pub on_stall: OnStall,
     /// How often a stalled run may be started again.

@@ -12,6 +12,7 @@ use defib_core::log::Log;
 use defib_core::report::{OutcomeKind, Report};
 use defib_core::run::RunId;
 use defib_observe::{LookRequest, OomWatch, Sample, listeners};
+use defib_process::cgroup;
 use defib_process::signals::{Received, Signals};
 use defib_process::{Clock, Journal, RawMode, Shim, ShimSpec, StartError, Terminal, set_window_size, window_size};
 use defib_store::{State, StateError};
@@ -20,6 +21,7 @@ use rustix::termios::isatty;
 use super::desk::Desk;
 use super::feeds::{self, Happening};
 use super::keyboard;
+use super::memory::{self, MemoryWatch};
 use super::patience::{Advice, Patience, Settings};
 use super::plan::{OnStall, Plan};
 use super::progress::ProgressReader;
@@ -37,10 +39,12 @@ const STALLED_GRACE_S: f64 = 2.0;
 const MOST_GONE: u32 = 100;
 /// Vital signs are written down no more often than this, seconds.
 const SAMPLES_APART_S: f64 = 0.15;
-/// Shares of the memory limit at which a look is taken: what fills it is seen on the way.
-const MEMORY_SHARES: [f64; 4] = [0.5, 0.65, 0.8, 0.9];
 /// Time the last look may take while memory grows.
-const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(1500);
+pub(super) const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(1500);
+/// A run that is recycled sooner than this may be over its threshold from the start.
+const SHORT_LIFE_S: f64 = 60.0;
+/// So many short lives in a row, and it is not started again.
+const MOST_SHORT_LIVES: u32 = 3;
 /// A second Ctrl+C within this time ends the tree at once.
 const IMPATIENCE: Duration = Duration::from_secs(10);
 /// Grace where the user asked for none.
@@ -122,26 +126,41 @@ pub fn supervise_from(
     audience: &mut dyn Audience,
 ) -> Result<Finished, SessionError> {
     let mut restarts = 0;
+    let mut stalls = 0;
+    let mut short_lives = 0;
     loop {
         let (sender, happenings) = channel();
         desk.connect(sender.clone());
         let attempted = attempt(plan, state, &sender, &happenings, audience, restarts);
         desk.disconnect();
-        let mut finished = attempted?;
-        let again = finished.report.outcome.kind == OutcomeKind::Stalled
+        let finished = attempted?;
+        let stalled = finished.report.outcome.kind == OutcomeKind::Stalled
             && plan.on_stall == OnStall::Restart
-            && restarts < plan.restarts;
-        if !again {
+            && stalls < plan.restarts;
+        if stalled {
+            stalls += 1;
+            let cause = finished.report.causes.first().map_or("unknown", |cause| cause.id.as_str());
+            let (run, most) = (&finished.run, plan.restarts);
+            audience.notice(&format!("{run} stalled ({cause}); starting it again ({stalls} of {most})"));
+        } else if recycled(&finished) {
+            short_lives = if finished.report.run.wall_s < SHORT_LIFE_S { short_lives + 1 } else { 0 };
+            if short_lives >= MOST_SHORT_LIVES {
+                audience.notice("it is over its memory threshold again at once, so it is not started again");
+                return Ok(finished);
+            }
+            audience.notice(&format!("{} has finished its unit of work; starting it afresh", finished.run));
+        } else {
             return Ok(finished);
         }
         restarts += 1;
-        let cause = finished.report.causes.first().map_or("unknown", |cause| cause.id.as_str());
-        audience.notice(&format!(
-            "{} stalled ({cause}); starting it again ({restarts} of {})",
-            finished.run, plan.restarts
-        ));
-        finished.entries.clear();
     }
+}
+
+/// It was ended for its memory, to be started afresh.
+fn recycled(finished: &Finished) -> bool {
+    finished.entries.iter().any(|entry| matches!(entry.event, Event::Ending(Ending::OverMemory { recycle: true, .. })))
+        // A person who ended it meanwhile wants it ended.
+        && !finished.entries.iter().any(|entry| matches!(entry.event, Event::Signal { .. }))
 }
 
 fn attempt(
@@ -155,13 +174,19 @@ fn attempt(
     let run = RunId::from_entropy(entropy());
     let folder = state.create(&run)?;
     let terminal = terminal(plan);
-    let spec = spec(plan, &run, &folder, terminal);
+    let mut spec = spec(plan, &run, &folder, terminal);
+    let held = memory::hold(&plan.memory, &run);
+    spec.cgroup = held.as_ref().and_then(|(group, _)| group.clone());
+    if plan.memory.count_objects {
+        spec.set_env.extend(memory::prepare_counting(&folder));
+    }
     let kernel = OomWatch::start();
     let (shim, events) = match Shim::start(&spec) {
         Ok(started) => started,
         Err(error) => {
             // Nothing was run: an empty folder would only confuse.
             let _ = std::fs::remove_dir_all(&folder);
+            cgroup::remove_groups(&run);
             state.finished(&run);
             return Err(error.into());
         }
@@ -169,12 +194,16 @@ fn attempt(
     if restart > 0 {
         let _ = shim.journal().append(Event::Restarted { number: restart });
     }
+    if let (Some((_, by)), Some(limit_bytes)) = (held, plan.memory.stop_bytes()) {
+        let _ = shim.journal().append(Event::MemoryHeld { limit_bytes, by });
+    }
     for event in plan.before.iter().filter(|_| restart == 0) {
         let _ = shim.journal().append(event.clone());
     }
     feeds::shim(events, sender.clone());
     let raw = terminal.filter(|terminal| terminal.stdin).and_then(|_| keys(&shim, sender));
-    let mut session = Session::new(plan, &folder, shim, spec.clock, sender.clone(), audience, raw);
+    let mut session = Session::new(plan, run.clone(), &folder, shim, spec.clock, sender.clone(), audience);
+    session.raw = raw;
     session.keyboard = terminal.is_some_and(|terminal| terminal.stdin);
     session.watch(happenings);
     session.close(&run, kernel, state)
@@ -232,62 +261,62 @@ fn keys(shim: &Shim, sender: &Sender<Happening>) -> Option<RawMode> {
 }
 
 /// A run in progress.
-struct Session<'a> {
-    plan: &'a Plan,
-    folder: &'a Path,
-    shim: Shim,
-    clock: Clock,
-    sender: Sender<Happening>,
-    audience: &'a mut dyn Audience,
-    raw: Option<RawMode>,
-    keyboard: bool,
-    sampler: Option<Sender<()>>,
+pub(super) struct Session<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) run: RunId,
+    pub(super) folder: &'a Path,
+    pub(super) shim: Shim,
+    pub(super) clock: Clock,
+    pub(super) sender: Sender<Happening>,
+    pub(super) audience: &'a mut dyn Audience,
+    pub(super) raw: Option<RawMode>,
+    pub(super) keyboard: bool,
+    pub(super) sampler: Option<Sender<()>>,
     /// Whether it has started, where that is asked.
-    start: Option<StartWatch>,
-    listening: Option<Sender<()>>,
-    patience: Option<Patience>,
-    progress: ProgressReader,
-    output: std::collections::HashMap<defib_core::event::Stream, u64>,
-    root: i32,
-    pids: Vec<i32>,
+    pub(super) start: Option<StartWatch>,
+    pub(super) listening: Option<Sender<()>>,
+    pub(super) patience: Option<Patience>,
+    pub(super) progress: ProgressReader,
+    pub(super) output: std::collections::HashMap<defib_core::event::Stream, u64>,
+    pub(super) root: i32,
+    pub(super) pids: Vec<i32>,
     /// Ended processes that were written down.
-    gone: u32,
+    pub(super) gone: u32,
     /// Processes that have come to the shim.
-    orphans: usize,
+    pub(super) orphans: usize,
     /// When vital signs were last written down, seconds since the start.
-    sample_written_s: f64,
-    /// Shares of the memory limit that are not reached yet.
-    memory_shares: &'static [f64],
-    last_heartbeat_s: f64,
-    interrupted: Option<Instant>,
-    ending: Option<Ending>,
-    weighing: bool,
-    exited: bool,
+    pub(super) sample_written_s: f64,
+    pub(super) memory: MemoryWatch,
+    pub(super) last_heartbeat_s: f64,
+    pub(super) interrupted: Option<Instant>,
+    pub(super) ending: Option<Ending>,
+    pub(super) exited: bool,
     /// The end of the tree was told.
-    over: bool,
+    pub(super) over: bool,
     /// When a shim that was told to end the run, and says nothing, counts as lost.
-    lost_at: Option<Instant>,
-    closed: bool,
+    pub(super) lost_at: Option<Instant>,
+    pub(super) closed: bool,
 }
 
 impl<'a> Session<'a> {
     fn new(
         plan: &'a Plan,
+        run: RunId,
         folder: &'a Path,
         shim: Shim,
         clock: Clock,
         sender: Sender<Happening>,
         audience: &'a mut dyn Audience,
-        raw: Option<RawMode>,
     ) -> Self {
         Self {
             plan,
+            run,
             folder,
             shim,
             clock,
             sender,
             audience,
-            raw,
+            raw: None,
             keyboard: false,
             sampler: None,
             start: plan.start.map(StartWatch::new),
@@ -300,11 +329,10 @@ impl<'a> Session<'a> {
             gone: 0,
             orphans: 0,
             sample_written_s: -1.0,
-            memory_shares: &MEMORY_SHARES,
+            memory: MemoryWatch::new(&plan.memory),
             last_heartbeat_s: 0.0,
             interrupted: None,
             ending: None,
-            weighing: false,
             exited: false,
             over: false,
             lost_at: None,
@@ -312,11 +340,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn now(&self) -> f64 {
+    pub(super) fn now(&self) -> f64 {
         self.clock.at_s()
     }
 
-    fn write(&self, event: Event) {
+    pub(super) fn write(&self, event: Event) {
         // A full disk must not end a run that goes on well; the shim counts what it loses.
         let _ = self.shim.journal().append(event);
     }
@@ -328,6 +356,7 @@ impl<'a> Session<'a> {
             let next = self.patience.as_ref().map_or(now + 1.0, |patience| patience.next_time(now));
             let next = self.next_limit(now).map_or(next, |limit| limit.min(next));
             let next = self.start.as_ref().map_or(next, |start| start.due_s().min(next));
+            let next = self.recycle_due_s().map_or(next, |due| due.min(next));
             let wait = Duration::from_secs_f64((next - now).clamp(0.005, 1.0));
             match happenings.recv_timeout(wait) {
                 Ok(happening) => self.happened(happening, happenings),
@@ -337,6 +366,7 @@ impl<'a> Session<'a> {
             if self.ending.is_none() && !self.exited {
                 self.check_limits(happenings);
                 self.check_start(happenings);
+                self.check_recycle(happenings);
             }
             if self.ending.is_none() && !self.exited {
                 self.ask_patience(happenings);
@@ -367,7 +397,8 @@ impl<'a> Session<'a> {
             Happening::Told(entry) => self.told(&entry),
             Happening::ShimClosed => self.closed = true,
             Happening::Signal(received) => self.signal(received, happenings),
-            Happening::Sampled(sample) => self.sampled(*sample),
+            Happening::Sampled(sample) => self.sampled(*sample, happenings),
+            Happening::Counted(event) => self.write(*event),
             Happening::Looked(look) => self.looked(*look),
             Happening::Listening(address) => {
                 let now = self.now();
@@ -396,10 +427,12 @@ impl<'a> Session<'a> {
             }
             Event::Heartbeat => {
                 self.last_heartbeat_s = entry.at_s;
+                self.memory.told(entry.at_s, true);
                 self.seen(entry.at_s, Seen::Sign("heartbeat".to_owned()));
                 self.moved(entry.at_s);
             }
             Event::Stage { name } => {
+                self.memory.told(entry.at_s, false);
                 self.seen(entry.at_s, Seen::Sign(format!("says {name}")));
                 self.moved(entry.at_s);
             }
@@ -476,7 +509,8 @@ impl<'a> Session<'a> {
         self.patience = Some(Patience::new(settings, pid, self.shim.pid(), at_s));
         self.last_heartbeat_s = at_s;
         let short = limits.stall_after.is_some_and(|after| after < Duration::from_secs(4));
-        let every = if limits.memory.is_some() || short { 250 } else { 1000 };
+        let dense = !self.plan.memory.policy.rules.is_empty() || short;
+        let every = if dense { 250 } else { 1000 };
         let every = Duration::from_millis(every);
         self.sampler = Some(feeds::sampler(self.shim.pid(), every, self.clock, self.sender.clone()));
         if let Some(start) = &mut self.start {
@@ -485,7 +519,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn sampled(&mut self, sample: Sample) {
+    fn sampled(&mut self, sample: Sample, happenings: &Receiver<Happening>) {
         let mut vitals = sample.vitals;
         vitals.output_bytes = self.output.values().sum();
         for process in &sample.processes {
@@ -494,8 +528,11 @@ impl<'a> Session<'a> {
             }
         }
         if let Some(progress) = self.progress.read(self.folder, vitals.output_bytes) {
-            if matches!(progress, Event::Progress { done, .. } if done > 0.0) {
-                self.seen(vitals.at_s, Seen::Work);
+            if let Event::Progress { done, total, .. } = progress {
+                self.memory.progress(vitals.at_s, done);
+                if done > 0.0 && total.is_some() {
+                    self.seen(vitals.at_s, Seen::Work);
+                }
             }
             self.write(progress);
         }
@@ -520,44 +557,13 @@ impl<'a> Session<'a> {
                 patience.look_soon(now);
             }
         }
-        let resident = vitals.rss_bytes;
-        self.look_as_memory_grows(resident);
+        let pids: Vec<i32> = sample.processes.iter().map(|process| process.pid).collect();
         if vitals.at_s - self.sample_written_s >= SAMPLES_APART_S {
             self.sample_written_s = vitals.at_s;
-            self.write(Event::Sample { vitals });
+            self.write(Event::Sample { vitals: vitals.clone() });
         }
-        // Shared pages count once for every process in the resident size, so it
-        // only tells when to weigh exactly.
-        if self.plan.limits.memory.is_some_and(|limit| resident > limit) && !self.weighing {
-            self.weighing = true;
-            let pids = sample.processes.iter().map(|process| process.pid).collect();
-            feeds::weigh(pids, self.sender.clone());
-        }
-    }
-
-    fn look_as_memory_grows(&mut self, resident: u64) {
-        let (Some(limit), Some((share, rest))) = (self.plan.limits.memory, self.memory_shares.split_first()) else {
-            return;
-        };
-        #[expect(clippy::cast_precision_loss, reason = "a share of a limit")]
-        let reached = resident as f64 >= share * limit as f64;
-        if reached {
-            self.memory_shares = rest;
-            let now = self.now();
-            if let Some(patience) = &mut self.patience {
-                patience.look_soon(now);
-            }
-        }
-    }
-
-    fn weighed(&mut self, used_bytes: u64, happenings: &Receiver<Happening>) {
-        self.weighing = false;
-        let over = self.plan.limits.memory.filter(|&limit| used_bytes > limit);
-        if let Some(limit_bytes) = over.filter(|_| self.ending.is_none() && !self.exited) {
-            self.last_look(MEMORY_LOOK_WITHIN, happenings);
-            if self.ending.is_none() && !self.exited {
-                self.end(Ending::OverMemory { limit_bytes, used_bytes, measure: None, recycle: false }, None);
-            }
+        if self.ending.is_none() && !self.exited {
+            self.watch_memory(&vitals, &pids, happenings);
         }
     }
 
@@ -635,7 +641,7 @@ impl<'a> Session<'a> {
     }
 
     /// Evidence first: one more look, with local variables.
-    fn last_look(&mut self, within: Duration, happenings: &Receiver<Happening>) {
+    pub(super) fn last_look(&mut self, within: Duration, happenings: &Receiver<Happening>) {
         // What fills the memory is seldom on the stack at one given moment.
         let burst = within == MEMORY_LOOK_WITHIN;
         let request = LookRequest { burst, ..self.request(true) };
@@ -689,7 +695,7 @@ impl<'a> Session<'a> {
         self.write(Event::Notice { text });
     }
 
-    fn end(&mut self, ending: Ending, grace_s: Option<f64>) {
+    pub(super) fn end(&mut self, ending: Ending, grace_s: Option<f64>) {
         self.ending = Some(ending.clone());
         match grace_s {
             Some(grace_s) => self.shim.end_within(ending, grace_s),

@@ -12,6 +12,7 @@ use crate::exit;
 mod causes;
 mod doctor;
 mod logs;
+mod memory;
 mod orphans;
 mod probe;
 mod run;
@@ -31,7 +32,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Run(run::Run),
+    Run(Box<run::Run>),
     Why(why::Why),
     Probe(probe::Probe),
     Runs(runs::Runs),

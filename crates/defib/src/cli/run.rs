@@ -11,13 +11,13 @@ use defib_core::account;
 use defib_core::event::Event;
 use defib_core::remains::Remains;
 use defib_core::report::Report;
-use defib_engine::session::{Audience, Finished, Limits, OnStall, Plan, supervise};
+use defib_engine::session::{Audience, Finished, Limits, MemoryPlan, OnStall, Plan, supervise};
 use defib_engine::{archive, orphans};
 use defib_process::Keep;
 use defib_process::signals::Signals;
 use defib_store::{Index, Retention, RunRow, State};
 
-use super::{own_binary, state};
+use super::{memory, own_binary, state};
 use crate::config::{self, Config};
 use crate::present::{self, style};
 use crate::units;
@@ -53,9 +53,8 @@ pub(super) struct Run {
     /// End it when no heartbeat (sd_notify WATCHDOG=1) has come for so long
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     heartbeat: Option<Duration>,
-    /// End it when all its processes together use more memory
-    #[arg(long, value_name = "SIZE", value_parser = units::size, env = "DEFIB_MEMORY")]
-    memory: Option<u64>,
+    #[command(flatten)]
+    memory: memory::MemoryFlags,
     /// Time between the request to end and the kill [default: 10s, 2s for a stalled program]
     #[arg(long, value_name = "DURATION", value_parser = units::duration)]
     grace: Option<Duration>,
@@ -86,6 +85,8 @@ pub(super) struct Run {
     /// Print nothing of defib's own
     #[arg(short, long)]
     quiet: bool,
+    #[arg(skip)]
+    memory_plan: MemoryPlan,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     command: Vec<String>,
@@ -145,6 +146,7 @@ impl Run {
                 .with_context(|| format!("cannot write the report to {}", file.display()))?;
         }
         let state = state()?;
+        self.memory_plan = self.memory.plan(&config, &state)?;
         let signals = Signals::block(&SIGNALS).context("cannot receive signals")?;
         let housekeeping = Housekeeping::start(&state, &config)?;
         let plan = Plan { before: housekeeping.swept.clone(), ..self.plan()? };
@@ -169,9 +171,6 @@ impl Run {
         duration(&mut self.timeout, "timeout", &run.timeout)?;
         duration(&mut self.heartbeat, "heartbeat", &run.heartbeat)?;
         duration(&mut self.grace, "grace", &run.grace)?;
-        if let (None, Some(text)) = (self.memory, &run.memory) {
-            self.memory = Some(units::size(text).map_err(wrong("memory"))?);
-        }
         if let (None, Some(text)) = (self.keep_output, &config.keep.output) {
             self.keep_output = Some(keep(text).map_err(wrong("output"))?);
         }
@@ -194,8 +193,8 @@ impl Run {
                 first_output: self.first_output,
                 timeout: self.timeout,
                 heartbeat: self.heartbeat,
-                memory: self.memory,
             },
+            memory: self.memory_plan.clone(),
             on_stall: self.on_stall.map_or(OnStall::Stop, OnStall::from),
             restarts: self.restarts.unwrap_or(1),
             grace: self.grace,
