@@ -484,6 +484,8 @@ fn action(event: &Event) -> Option<String> {
         Event::GroupEnded { limit_bytes, kills, .. } if *kills > 0 => {
             format!("the kernel killed at the limit of {} that the control group of the run had", size(*limit_bytes))
         }
+        Event::SupervisorLost => "its supervisor was gone; it went on without one, as asked".to_owned(),
+        Event::Adopted { .. } => "another supervisor took it over".to_owned(),
         Event::Restarted { number } => format!("started it again (restart {number})"),
         Event::Swept { run, pid, command, age_s, holdings, ended } => {
             let did = if *ended { "ended" } else { "could not end" };

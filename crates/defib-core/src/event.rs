@@ -311,6 +311,13 @@ pub enum Event {
     },
     /// What is left besides processes, after the end.
     Remains(Remains),
+    /// The supervisor is gone, and the run goes on without one, as asked.
+    SupervisorLost,
+    /// Another supervisor has taken the run over.
+    Adopted {
+        /// Its process id.
+        pid: i32,
+    },
     /// The run was started again after a stall.
     Restarted {
         /// Number of this restart, from 1.
@@ -388,6 +395,8 @@ mod tests {
             Event::TreeEnded { ended: 1, survivors: 0, took_s: 0.01 },
             Event::Kernel(Kernel::default()),
             Event::Restarted { number: 1 },
+            Event::SupervisorLost,
+            Event::Adopted { pid: 8 },
             Event::Remains(Remains::default()),
             Event::Objects { objects: Objects { pid: 9, ..Objects::default() } },
             Event::Memory {

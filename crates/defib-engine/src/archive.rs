@@ -12,6 +12,8 @@ use defib_core::run::RunId;
 use defib_process::{KeptLog, Piece};
 use defib_store::State;
 
+use crate::session::{self, Finished, SessionError};
+
 /// Most bytes of a stream that are read for the judgement.
 const MOST_BYTES: u64 = 512 << 20;
 /// Time that reading may take, all streams together: the report must not wait for it.
@@ -91,6 +93,27 @@ pub fn report(state: &State, run: &RunId) -> std::io::Result<Report> {
         report.outcome.healthy = false;
     }
     Ok(report)
+}
+
+/// A run that is over, as its session would have returned it: also one that ended
+/// while nobody watched.
+///
+/// # Errors
+/// Where its journal cannot be read.
+pub fn finished(state: &State, run: &RunId) -> Result<Finished, SessionError> {
+    let folder = state.folder(run);
+    let unreadable = |source| SessionError::Journal { folder: folder.clone(), source };
+    let entries = journal(state, run).map_err(unreadable)?;
+    let report = report(state, run).map_err(unreadable)?;
+    let status = session::status(&entries, &report);
+    Ok(Finished { run: run.clone(), folder: folder.clone(), report, entries, status })
+}
+
+/// Nobody supervises the run at the moment, and it goes on.
+#[must_use]
+pub fn is_unwatched(entries: &[Entry]) -> bool {
+    let last = entries.iter().rev().find(|it| matches!(it.event, Event::SupervisorLost | Event::Adopted { .. }));
+    last.is_some_and(|entry| matches!(entry.event, Event::SupervisorLost))
 }
 
 /// The run is held by a live shim.

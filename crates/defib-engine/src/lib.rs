@@ -6,9 +6,11 @@
 //! - [`why`]: the same explanation for a process that defib did not start, or for a log.
 //! - [`probe`]: a start walked stage by stage, each check a session of its own.
 //! - [`orphans`]: what earlier runs left behind, and what looks left over.
+//! - [`follow`]: kept output, printed as it comes.
 //! - [`archive`]: finished runs, read back.
 
 pub mod archive;
+pub mod follow;
 pub mod orphans;
 pub mod probe;
 pub mod session;

@@ -19,6 +19,7 @@
 
 pub mod cgroup;
 mod clock;
+mod control;
 mod job;
 mod journal;
 mod kept;
@@ -44,4 +45,4 @@ pub use mark::mark_of;
 pub use pty::{RawMode, WindowSize, in_foreground, set_window_size, window_size};
 pub use shim::shim_main;
 pub use spec::{Keep, RUN_VARIABLE, ShimSpec, Terminal};
-pub use supervisor::{Events, Next, Shim, StartError, Waited};
+pub use supervisor::{AdoptError, Events, Next, Shim, StartError, Waited};

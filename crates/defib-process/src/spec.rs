@@ -47,6 +47,9 @@ pub struct ShimSpec {
     pub mark: bool,
     /// cgroup (folder) the program is put into.
     pub cgroup: Option<PathBuf>,
+    /// The run goes on when its supervisor is gone, and waits for another.
+    #[serde(default)]
+    pub outlives_supervisor: bool,
     /// Output is kept and not passed on.
     #[serde(default)]
     pub quiet: bool,
@@ -75,6 +78,7 @@ impl ShimSpec {
             allow_daemons: false,
             mark: true,
             cgroup: None,
+            outlives_supervisor: false,
             quiet: false,
             no_input: false,
         }
@@ -146,6 +150,8 @@ pub(crate) enum Command {
     Signal { signal: i32 },
     /// End the run: ask, wait for the grace, kill.
     End { ending: Ending, grace_s: Option<f64> },
+    /// Take the run over from a supervisor that is gone.
+    Adopt { pid: i32 },
     /// Kill now what is left, and deliver no more output.
     EndNow,
 }

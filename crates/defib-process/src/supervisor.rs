@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use defib_core::event::{Ending, Entry, Event, Fate, JOURNAL_VERSION};
@@ -46,6 +47,28 @@ pub struct Shim {
     journal: Journal,
     master: Option<OwnedFd>,
     waited: Option<Waited>,
+    /// It was started by another supervisor: this process cannot reap it.
+    adopted: bool,
+}
+
+/// A run cannot be taken over. Every text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// Its shim is gone, or the machine was started anew.
+    #[error("the run is over; `defib show` tells how it ended")]
+    Over,
+    /// It ends with its supervisor.
+    #[error(
+        "the run cannot be taken over: it was not started with --if-supervisor-dies keep; \
+         `defib stop` ends it, `defib logs -f` shows its output"
+    )]
+    NotKept,
+    /// It has a supervisor.
+    #[error("the run has a supervisor, which lives; end that one first, or watch with `defib logs -f`")]
+    Held,
+    /// Something else.
+    #[error("cannot take the run over: {0}")]
+    Failed(#[from] io::Error),
 }
 
 /// How a shim ended.
@@ -140,8 +163,59 @@ impl Shim {
             journal,
             master: pty.map(|(master, _)| master),
             waited: None,
+            adopted: false,
         };
         Ok((shim, Events { first: Some(first), link: Link::new(ours) }))
+    }
+
+    /// Takes over the run of `folder`, whose supervisor is gone. The entries of its
+    /// journal up to the take-over come back as well; what follows comes as events.
+    ///
+    /// # Errors
+    /// Where the run is over, has a supervisor, or was not started to be taken over.
+    pub fn adopt(folder: &Path, within: Duration) -> Result<(Self, Events, Vec<Entry>), AdoptError> {
+        let (spec, process) = sweep::shim_of(folder)?.ok_or(AdoptError::Over)?;
+        if !sweep::is_held(folder)? {
+            return Err(AdoptError::Over);
+        }
+        let gone = || io::Error::from_raw_os_error(libc::ESRCH);
+        let handle = Pid::from_raw(process.pid).ok_or_else(gone)?;
+        let handle = pidfd_open(handle, PidfdFlags::empty()).map_err(io::Error::from)?;
+        // Only now is it certain that the descriptor is of this very process.
+        process.again().ok_or(AdoptError::Over)?;
+        let socket = crate::control::connect(folder).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => AdoptError::NotKept,
+            io::ErrorKind::ConnectionRefused => AdoptError::Over,
+            _ => AdoptError::Failed(error),
+        })?;
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)?;
+        let copy = socket.try_clone()?;
+        let mut link = Link::new(socket);
+        let pid = i32::try_from(std::process::id()).unwrap_or(0);
+        link.send(&Command::Adopt { pid });
+        match link.receive_until::<Entry>(Some(Instant::now() + within)) {
+            Some(Entry { event: Event::Adopted { pid: chosen }, .. }) if chosen == pid => {}
+            // The shim takes nobody while it has a supervisor, and is gone if it closed.
+            _ if link.closed() => return Err(AdoptError::Over),
+            _ => return Err(AdoptError::Held),
+        }
+        // An entry is in the journal before it is told: up to ours is history.
+        let mut entries = crate::journal::read_journal(folder)?;
+        let ours = |entry: &Entry| matches!(entry.event, Event::Adopted { pid: adopted } if adopted == pid);
+        if let Some(at) = entries.iter().rposition(ours) {
+            entries.truncate(at + 1);
+        }
+        let journal = Journal::create(folder, spec.clock)?;
+        let events = Events { first: None, link };
+        let shim =
+            Self { spec, process, handle, link: Link::new(copy), journal, master: None, waited: None, adopted: true };
+        Ok((shim, events, entries))
+    }
+
+    /// Clock of the run.
+    #[must_use]
+    pub fn clock(&self) -> crate::clock::Clock {
+        self.spec.clock
     }
 
     /// Process id of the shim.
@@ -199,8 +273,15 @@ impl Shim {
     /// `ECHILD` if somebody else reaped it.
     pub fn wait(&mut self, deadline: Option<Instant>) -> io::Result<Option<Waited>> {
         if self.waited.is_none() && wait_for(self.handle.as_fd(), PollFlags::IN, deadline) {
-            let reaped = sys::reap(self.process.pid)?;
-            self.waited = reaped.map(|it| Waited { code: it.code, signal: it.signal });
+            self.waited = if self.adopted {
+                // Nobody tells how it ended; one that ended by itself has told all before.
+                let told = crate::journal::read_journal(&self.spec.folder).unwrap_or_default();
+                let over = told.iter().any(|entry| matches!(entry.event, Event::TreeEnded { .. }));
+                Some(Waited { code: over.then_some(0), signal: (!over).then_some(libc::SIGKILL) })
+            } else {
+                let reaped = sys::reap(self.process.pid)?;
+                reaped.map(|it| Waited { code: it.code, signal: it.signal })
+            };
         }
         Ok(self.waited)
     }

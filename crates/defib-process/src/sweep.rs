@@ -17,10 +17,11 @@ use defib_core::event::Event;
 use defib_core::run::RunId;
 use rustix::fs::{FlockOperation, flock};
 
+use crate::clock::Clock;
 use crate::journal::JournalReader;
 use crate::mark::mark_of;
 use crate::process::{Process, boot_id, newest_pid, pids};
-use crate::spec::RUN_VARIABLE;
+use crate::spec::{RUN_VARIABLE, ShimSpec};
 use crate::tree::{self, Holder};
 
 /// Name of the lock in the folder of a run.
@@ -300,6 +301,29 @@ impl Holder for Marked<'_> {
     fn wait(&mut self, limit: Duration) {
         std::thread::sleep(limit);
     }
+}
+
+/// The living shim of a run, and the spec that can be told from its journal: enough to
+/// end the run, not to start it again.
+pub(crate) fn shim_of(folder: &Path) -> io::Result<Option<(ShimSpec, Process)>> {
+    let mut reader = JournalReader::open(folder)?;
+    let mut spec = None;
+    for _ in 0..16 {
+        let Some(entry) = reader.next_entry()? else { break };
+        match entry.event {
+            Event::Run { run, command, cwd, started_ms, version, .. } => {
+                let clock = Clock::of_journal(started_ms);
+                let of = ShimSpec { clock, cwd: cwd.into(), version, ..ShimSpec::new(run, command, folder.to_owned()) };
+                spec = Some(of);
+            }
+            Event::Shim { pid, start_ticks, boot_id: boot } => {
+                let lives = Process::look(pid).filter(|shim| shim.start_ticks == start_ticks && boot == boot_id());
+                return Ok(spec.zip(lives));
+            }
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Asks the shim of a run, from any process, to end it as `defib stop` does. False if

@@ -34,6 +34,7 @@ pub(crate) struct RunDefaults {
     pub(crate) grace: Option<String>,
     pub(crate) on_stall: Option<String>,
     pub(crate) restarts: Option<u32>,
+    pub(crate) if_supervisor_dies: Option<String>,
     pub(crate) notify: Option<String>,
 }
 

@@ -31,8 +31,9 @@ fn run(state: &Path, flags: &[&str], command: &[&str]) -> (Output, Value) {
     all.extend(command);
     let ran = output(defib(state).current_dir(state).args(all));
     let report = std::fs::read(state.join("report.json")).unwrap_or_default();
-    let report = serde_json::from_slice(&report).unwrap_or_else(|_| panic!("no report: {}", text(&ran.stderr)));
-    (ran, report)
+    let report = serde_json::from_slice(&report);
+    assert!(report.is_ok(), "no report: {}", text(&ran.stderr));
+    (ran, report.expect("a report"))
 }
 
 fn cause(report: &Value) -> &str {

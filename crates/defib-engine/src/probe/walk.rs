@@ -17,7 +17,9 @@ use super::python::Python;
 use super::ran::{GRACE, KEEP, Ran};
 use super::source::Reading;
 use super::{ProbePlan, Probed, Watcher, configuration, gpu, imports, partners, place, reading, starting};
-use crate::session::{Audience, Desk, Limits, MemoryPlan, OnStall, Plan, SessionError, StartGoal, supervise_from};
+use crate::session::{
+    Audience, Desk, IfSupervisorDies, Limits, MemoryPlan, OnStall, Plan, SessionError, StartGoal, supervise_from,
+};
 
 /// What a stage does.
 type Check = fn(&mut Walk<'_>) -> Result<Stage, SessionError>;
@@ -192,6 +194,7 @@ impl<'a> Walk<'a> {
             quiet: true,
             no_input: false,
             start: None,
+            if_supervisor_dies: IfSupervisorDies::End,
             version: self.plan.version.clone(),
             exe: self.plan.exe.clone(),
         }

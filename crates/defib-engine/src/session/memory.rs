@@ -14,13 +14,14 @@ use defib_core::slope::{Point, Units, slope};
 use defib_core::waits::Grade;
 use defib_observe::{OBJECTS_SOURCE, count_objects, countable};
 use defib_process::cgroup;
+use serde::{Deserialize, Serialize};
 
 use super::feeds::{self, Happening};
 use super::patience::Patience;
 use super::supervisor::{MEMORY_LOOK_WITHIN, Session};
 
 /// What the user asked for about memory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct MemoryPlan {
     /// What is done at which threshold.
     pub policy: Policy,

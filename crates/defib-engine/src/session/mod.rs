@@ -16,21 +16,27 @@
 //!  keyboard ─────┘
 //! ```
 
+mod adopt;
 mod desk;
+mod ending;
 mod feeds;
 mod keyboard;
+mod limits;
 mod memory;
 mod patience;
 mod plan;
 mod progress;
 mod remains;
+mod signals;
 mod start;
 mod supervisor;
 
+pub use adopt::adopt;
 pub use desk::Desk;
+pub(crate) use ending::status;
 pub use feeds::Happening;
 pub use memory::MemoryPlan;
 pub use patience::{Advice, Patience, Settings};
-pub use plan::{Limits, OnStall, Plan};
+pub use plan::{IfSupervisorDies, Limits, OnStall, Plan};
 pub use start::StartGoal;
 pub use supervisor::{Audience, Finished, SessionError, supervise, supervise_from};

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use defib_core::event::Event;
 use defib_process::Keep;
+use serde::{Deserialize, Serialize};
 
 use super::memory::MemoryPlan;
 use super::start::StartGoal;
 
 /// Limits the user set; without one, nothing is ended for it.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Limits {
     /// Patience with a stall, proved or probable; without it only a proved stall
     /// is ended, after 30 s.
@@ -24,7 +25,7 @@ pub struct Limits {
 }
 
 /// What to do about a stall.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum OnStall {
     /// End the run.
     #[default]
@@ -35,14 +36,25 @@ pub enum OnStall {
     Restart,
 }
 
+/// What becomes of the run when its supervisor is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum IfSupervisorDies {
+    /// It ends.
+    #[default]
+    End,
+    /// Its shim keeps it, with log and journal, until it ends or is taken over.
+    Keep,
+}
+
 /// One run to supervise.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
     /// Program and arguments.
     pub command: Vec<String>,
     /// Working directory of the program.
     pub cwd: PathBuf,
     /// What was done before the start and belongs into its journal.
+    #[serde(skip)]
     pub before: Vec<Event>,
     /// Limits.
     pub limits: Limits,
@@ -69,7 +81,10 @@ pub struct Plan {
     /// The program gets no standard input.
     pub no_input: bool,
     /// End it once it is seen to work.
+    #[serde(skip)]
     pub start: Option<StartGoal>,
+    /// What becomes of it when its supervisor is gone.
+    pub if_supervisor_dies: IfSupervisorDies,
     /// Version of defib, for the journal.
     pub version: String,
     /// This program's own binary, which probes are started from.

@@ -5,34 +5,33 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use defib_core::account;
-use defib_core::causes::ports_named;
 use defib_core::event::{Ending, Entry, Event, Sender as SignalSender};
 use defib_core::facts::Look;
-use defib_core::log::Log;
 use defib_core::report::{OutcomeKind, Report};
 use defib_core::run::RunId;
-use defib_observe::{LookRequest, OomWatch, Sample, listeners};
+use defib_observe::{LookRequest, OomWatch, Sample};
 use defib_process::cgroup;
-use defib_process::signals::{Received, Signals};
-use defib_process::{Clock, Journal, RawMode, Shim, ShimSpec, StartError, Terminal, set_window_size, window_size};
+use defib_process::signals::Signals;
+use defib_process::{AdoptError, Clock, RawMode, Shim, ShimSpec, StartError, Terminal, window_size};
 use defib_store::{State, StateError};
 use rustix::termios::isatty;
 
+use super::adopt;
 use super::desk::Desk;
 use super::feeds::{self, Happening};
 use super::keyboard;
 use super::memory::{self, MemoryWatch};
 use super::patience::{Advice, Patience, Settings};
-use super::plan::{OnStall, Plan};
+use super::plan::{IfSupervisorDies, OnStall, Plan};
 use super::progress::ProgressReader;
-use super::remains;
+use super::signals::SIGINT;
 use super::start::{Seen, StartWatch};
 use crate::archive;
 
 /// Time a look may take while the program runs.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// Time the last look before an ending may take: evidence first, but not for ever.
-const LAST_LOOK_WITHIN: Duration = Duration::from_millis(2500);
+pub(super) const LAST_LOOK_WITHIN: Duration = Duration::from_millis(2500);
 /// Grace for a stalled program: it was asked, and it cannot answer.
 const STALLED_GRACE_S: f64 = 2.0;
 /// Most ended processes that are written down: a build starts thousands.
@@ -45,21 +44,10 @@ pub(super) const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(1500);
 const SHORT_LIFE_S: f64 = 60.0;
 /// So many short lives in a row, and it is not started again.
 const MOST_SHORT_LIVES: u32 = 3;
-/// A second Ctrl+C within this time ends the tree at once.
-const IMPATIENCE: Duration = Duration::from_secs(10);
 /// Grace where the user asked for none.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// Longest time a shim takes to kill a tree, or to give up on it.
 const SHIM_WITHIN: Duration = Duration::from_secs(20);
-/// How long the shim may take to say that it is done, after it has closed its side.
-const FAREWELL: Duration = Duration::from_secs(5);
-
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
-const SIGCONT: i32 = 18;
-const SIGTSTP: i32 = 20;
-const SIGWINCH: i32 = 28;
 
 /// A run could not be supervised. Every text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +55,12 @@ pub enum SessionError {
     /// The state folder.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Taking it over.
+    #[error(transparent)]
+    Adopt(#[from] AdoptError),
+    /// The terminal of a run that outlives its supervisor is gone: so is the supervisor.
+    #[error("the terminal is gone and the run goes on: `defib run --adopt {0}` takes it over")]
+    Detached(RunId),
     /// The shim.
     #[error("cannot start the run: {0}; `defib doctor` tells what this machine allows")]
     Start(#[from] StartError),
@@ -125,34 +119,49 @@ pub fn supervise_from(
     state: &State,
     audience: &mut dyn Audience,
 ) -> Result<Finished, SessionError> {
-    let mut restarts = 0;
-    let mut stalls = 0;
-    let mut short_lives = 0;
+    let mut lives = Lives::default();
     loop {
         let (sender, happenings) = channel();
         desk.connect(sender.clone());
-        let attempted = attempt(plan, state, &sender, &happenings, audience, restarts);
+        let attempted = attempt(plan, state, &sender, &happenings, audience, lives.restarts);
         desk.disconnect();
         let finished = attempted?;
-        let stalled = finished.report.outcome.kind == OutcomeKind::Stalled
-            && plan.on_stall == OnStall::Restart
-            && stalls < plan.restarts;
-        if stalled {
-            stalls += 1;
+        if !lives.again(&finished, plan, audience) {
+            return Ok(finished);
+        }
+    }
+}
+
+/// How often a run was started again, and why.
+#[derive(Debug, Default)]
+pub(super) struct Lives {
+    restarts: u32,
+    stalls: u32,
+    /// Lives in a row that were over their memory threshold at once.
+    short: u32,
+}
+
+impl Lives {
+    /// It shall be started again, which is said.
+    pub(super) fn again(&mut self, finished: &Finished, plan: &Plan, audience: &mut dyn Audience) -> bool {
+        let stalled = finished.report.outcome.kind == OutcomeKind::Stalled && plan.on_stall == OnStall::Restart;
+        if stalled && self.stalls < plan.restarts {
+            self.stalls += 1;
             let cause = finished.report.causes.first().map_or("unknown", |cause| cause.id.as_str());
-            let (run, most) = (&finished.run, plan.restarts);
-            audience.notice(&format!("{run} stalled ({cause}); starting it again ({stalls} of {most})"));
-        } else if recycled(&finished) {
-            short_lives = if finished.report.run.wall_s < SHORT_LIFE_S { short_lives + 1 } else { 0 };
-            if short_lives >= MOST_SHORT_LIVES {
+            let (run, number, most) = (&finished.run, self.stalls, plan.restarts);
+            audience.notice(&format!("{run} stalled ({cause}); starting it again ({number} of {most})"));
+        } else if recycled(finished) {
+            self.short = if finished.report.run.wall_s < SHORT_LIFE_S { self.short + 1 } else { 0 };
+            if self.short >= MOST_SHORT_LIVES {
                 audience.notice("it is over its memory threshold again at once, so it is not started again");
-                return Ok(finished);
+                return false;
             }
             audience.notice(&format!("{} has finished its unit of work; starting it afresh", finished.run));
         } else {
-            return Ok(finished);
+            return false;
         }
-        restarts += 1;
+        self.restarts += 1;
+        true
     }
 }
 
@@ -174,6 +183,9 @@ fn attempt(
     let run = RunId::from_entropy(entropy());
     let folder = state.create(&run)?;
     let terminal = terminal(plan);
+    if plan.if_supervisor_dies == IfSupervisorDies::Keep {
+        adopt::keep_plan(plan, &folder).map_err(|source| StateError::Unwritable { path: folder.clone(), source })?;
+    }
     let mut spec = spec(plan, &run, &folder, terminal);
     let held = memory::hold(&plan.memory, &run);
     spec.cgroup = held.as_ref().and_then(|(group, _)| group.clone());
@@ -206,6 +218,9 @@ fn attempt(
     session.raw = raw;
     session.keyboard = terminal.is_some_and(|terminal| terminal.stdin);
     session.watch(happenings);
+    if session.detached {
+        return Err(SessionError::Detached(run));
+    }
     session.close(&run, kernel, state)
 }
 
@@ -245,6 +260,7 @@ fn spec(plan: &Plan, run: &RunId, folder: &Path, terminal: Option<Terminal>) -> 
         keep: plan.keep,
         grace_s: plan.grace.unwrap_or(DEFAULT_GRACE).as_secs_f64(),
         allow_daemons: plan.allow_daemons,
+        outlives_supervisor: plan.if_supervisor_dies == IfSupervisorDies::Keep,
         quiet: plan.quiet,
         no_input: plan.no_input,
         ..ShimSpec::new(run.clone(), plan.command.clone(), folder.to_owned())
@@ -296,10 +312,12 @@ pub(super) struct Session<'a> {
     /// When a shim that was told to end the run, and says nothing, counts as lost.
     pub(super) lost_at: Option<Instant>,
     pub(super) closed: bool,
+    /// The terminal is gone, and the run goes on without this supervisor.
+    pub(super) detached: bool,
 }
 
 impl<'a> Session<'a> {
-    fn new(
+    pub(super) fn new(
         plan: &'a Plan,
         run: RunId,
         folder: &'a Path,
@@ -337,6 +355,7 @@ impl<'a> Session<'a> {
             over: false,
             lost_at: None,
             closed: false,
+            detached: false,
         }
     }
 
@@ -350,8 +369,8 @@ impl<'a> Session<'a> {
     }
 
     /// Waits for happenings until the shim has closed.
-    fn watch(&mut self, happenings: &Receiver<Happening>) {
-        while !self.closed {
+    pub(super) fn watch(&mut self, happenings: &Receiver<Happening>) {
+        while !self.closed && !self.detached {
             let now = self.now();
             let next = self.patience.as_ref().map_or(now + 1.0, |patience| patience.next_time(now));
             let next = self.next_limit(now).map_or(next, |limit| limit.min(next));
@@ -392,7 +411,7 @@ impl<'a> Session<'a> {
         Instant::now() >= lost_at
     }
 
-    fn happened(&mut self, happening: Happening, happenings: &Receiver<Happening>) {
+    pub(super) fn happened(&mut self, happening: Happening, happenings: &Receiver<Happening>) {
         match happening {
             Happening::Told(entry) => self.told(&entry),
             Happening::ShimClosed => self.closed = true,
@@ -415,7 +434,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn told(&mut self, entry: &Entry) {
+    pub(super) fn told(&mut self, entry: &Entry) {
         match &entry.event {
             Event::Started { pid, .. } => self.started(*pid, entry.at_s),
             Event::Output { stream, bytes } => {
@@ -447,51 +466,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A sign that it starts, where that is asked.
-    fn seen(&mut self, at_s: f64, what: Seen) {
-        let Some(start) = &mut self.start else { return };
-        let first = start.sign().is_none();
-        start.seen(at_s, what);
-        // What stands after its first word is told from what works by what it waits for.
-        if let (true, Some(patience)) = (first, &mut self.patience) {
-            patience.look_before(start.due_s());
-        }
-    }
-
-    /// It has started, or its time to do so is over.
-    fn check_start(&mut self, happenings: &Receiver<Happening>) {
-        let now = self.now();
-        let due = self.start.as_ref().is_some_and(|start| start.due_s() <= now);
-        if !due || self.root == 0 || self.ending.is_some() {
-            return;
-        }
-        self.last_look(LAST_LOOK_WITHIN, happenings);
-        if self.exited || self.ending.is_some() {
-            return;
-        }
-        let Some(start) = &self.start else { return };
-        let ending = match start.sign() {
-            None => Ending::NoFirstOutput { limit_s: start.first_sign_s() },
-            // What waits at a prompt, or in a circle, has printed something and still never works.
-            Some(_) if self.stands() => {
-                let quiet = self.patience.as_ref().map_or(0.0, |patience| patience.quiet_s(now));
-                Ending::Stalled { quiet_s: quiet }
-            }
-            Some((sign_s, sign)) => Ending::StartSeen { sign: sign.clone(), sign_s: *sign_s },
-        };
-        self.end(ending, None);
-    }
-
-    /// It cannot go on, or waits for somebody to type: the same judgement as of a report.
-    fn stands(&self) -> bool {
-        let Ok(entries) = defib_process::read_journal(self.folder) else { return false };
-        let report = account::report(&entries, archive::output(self.folder));
-        let first = report.causes.first();
-        report.outcome.kind == OutcomeKind::Stalled
-            && first.is_some_and(|cause| cause.proved || cause.id == "terminal-wait")
-    }
-
-    fn moved(&mut self, at_s: f64) {
+    pub(super) fn moved(&mut self, at_s: f64) {
         if let Some(patience) = &mut self.patience {
             patience.moved(at_s);
         }
@@ -567,7 +542,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn looked(&mut self, look: Look) {
+    pub(super) fn looked(&mut self, look: Look) {
         // A look that came too late saw nobody; written down it would hide those before it.
         if !look.processes.is_empty() {
             self.write(Event::Look { look: look.clone() });
@@ -578,39 +553,6 @@ impl<'a> Session<'a> {
             } else {
                 patience.looked(look);
             }
-        }
-    }
-
-    /// The next of the user's limits, in seconds since the start.
-    fn next_limit(&self, now: f64) -> Option<f64> {
-        let limits = &self.plan.limits;
-        let first = limits.first_output.filter(|_| self.output.values().all(|&bytes| bytes == 0));
-        let heartbeat = limits.heartbeat.map(|limit| self.last_heartbeat_s + limit.as_secs_f64());
-        let times =
-            [limits.timeout.map(|limit| limit.as_secs_f64()), first.map(|limit| limit.as_secs_f64()), heartbeat];
-        times.into_iter().flatten().filter(|_| self.ending.is_none()).map(|time| time.max(now)).reduce(f64::min)
-    }
-
-    fn check_limits(&mut self, happenings: &Receiver<Happening>) {
-        let Some(limit) = self.next_limit(self.now()) else { return };
-        let now = self.now();
-        if limit > now || self.root == 0 {
-            return;
-        }
-        let limits = &self.plan.limits;
-        let over = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64()).filter(|&limit| limit <= now);
-        let silent = self.output.values().all(|&bytes| bytes == 0);
-        let ending = if let Some(limit_s) = over(limits.timeout) {
-            Ending::TimedOut { limit_s }
-        } else if let Some(limit_s) = over(limits.first_output).filter(|_| silent) {
-            Ending::NoFirstOutput { limit_s }
-        } else {
-            let limit_s = limits.heartbeat.map_or(0.0, |limit| limit.as_secs_f64());
-            Ending::NoHeartbeat { limit_s }
-        };
-        self.last_look(LAST_LOOK_WITHIN, happenings);
-        if !self.exited {
-            self.end(ending, None);
         }
     }
 
@@ -628,7 +570,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn request(&self, locals: bool) -> LookRequest {
+    pub(super) fn request(&self, locals: bool) -> LookRequest {
         LookRequest {
             root: self.shim.pid(),
             include_root: false,
@@ -701,179 +643,5 @@ impl<'a> Session<'a> {
             Some(grace_s) => self.shim.end_within(ending, grace_s),
             None => self.shim.end(ending),
         }
-    }
-
-    fn signal(&mut self, received: Received, happenings: &Receiver<Happening>) {
-        let signal = received.signal;
-        let sender = Some(received.sender);
-        match signal {
-            SIGWINCH => {
-                if let (Ok(Some(master)), Ok(size)) = (self.shim.pty_master(), window_size(rustix::stdio::stdout())) {
-                    let _ = set_window_size(master, size);
-                }
-            }
-            SIGTSTP => self.suspend(),
-            SIGCONT if self.raw.is_none() && self.keyboard => {
-                self.raw = RawMode::enter(rustix::stdio::stdin()).ok().flatten();
-            }
-            SIGCONT => {}
-            SIGINT => {
-                self.look_before_interrupt(happenings);
-                self.write(Event::Signal { signal, sender, forwarded: !self.exited });
-                self.shim.signal(SIGINT);
-                self.count_interrupt();
-            }
-            SIGTERM | SIGHUP => {
-                self.look_before_interrupt(happenings);
-                self.write(Event::Signal { signal, sender: sender.clone(), forwarded: !self.exited });
-                self.end(Ending::Cancelled { signal, sender }, None);
-            }
-            _ => {
-                self.write(Event::Signal { signal, sender, forwarded: !self.exited });
-                self.shim.signal(signal);
-            }
-        }
-    }
-
-    /// A person who gives up on a program that stands wants to know where.
-    fn look_before_interrupt(&mut self, happenings: &Receiver<Happening>) {
-        let now = self.now();
-        let quiet = self.patience.as_ref().map_or(0.0, |patience| patience.quiet_s(now));
-        if quiet > 2.0 && self.interrupted.is_none() && self.ending.is_none() && !self.exited {
-            self.last_look(LAST_LOOK_WITHIN, happenings);
-        }
-    }
-
-    fn count_interrupt(&mut self) {
-        let again = self.interrupted.replace(Instant::now()).is_some_and(|first| first.elapsed() < IMPATIENCE);
-        if self.exited {
-            // Only the reader of the output is waited for: the user does not want to.
-            self.shim.end_now();
-        } else if again {
-            let sender = Some(SignalSender { pid: 0, uid: 0, command: None });
-            if self.ending.is_none() {
-                self.ending = Some(Ending::Cancelled { signal: SIGINT, sender: sender.clone() });
-                self.shim.end_within(Ending::Cancelled { signal: SIGINT, sender }, 0.0);
-            } else {
-                self.shim.end_now();
-            }
-        }
-    }
-
-    /// Ctrl+Z: stops the program, gives the terminal back, and stops as well.
-    fn suspend(&mut self) {
-        self.shim.signal(SIGTSTP);
-        if let Some(raw) = &mut self.raw {
-            let _ = raw.suspend();
-        }
-        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
-        // Goes on here after SIGCONT.
-        if let Some(raw) = &mut self.raw {
-            let _ = raw.resume();
-        }
-        self.shim.signal(SIGCONT);
-        let now = self.now();
-        self.moved(now);
-    }
-
-    /// After the end: kernel facts, report, exit status.
-    fn close(mut self, run: &RunId, kernel: OomWatch, state: &State) -> Result<Finished, SessionError> {
-        self.sampler = None;
-        self.listening = None;
-        if let Ok(None) | Err(_) = self.shim.wait(Some(Instant::now() + self.farewell())) {
-            // With daemons allowed the shim stays behind; otherwise it hangs, and is ended.
-            if !self.plan.allow_daemons {
-                self.shim.sweep_after_loss(&[]);
-            }
-        } else if matches!(self.shim.wait(None), Ok(Some(waited)) if waited.signal.is_some()) {
-            self.write(Event::Trouble {
-                text: "the shim was killed; its processes were ended by the supervisor".to_owned(),
-            });
-            self.shim.sweep_after_loss(&[]);
-        }
-        self.raw = None;
-        // What the last second brought.
-        if let Some(progress) = self.progress.read(self.folder, self.output.values().sum()) {
-            self.write(progress);
-        }
-        let read = |folder: &Path| {
-            defib_process::read_journal(folder)
-                .map_err(|source| SessionError::Journal { folder: folder.to_owned(), source })
-        };
-        let mut entries = read(self.folder)?;
-        if nobody_left(&entries) && !self.plan.allow_daemons {
-            state.finished(run);
-        }
-        self.pids.push(self.root);
-        remains::note(&self.plan.exe, self.folder, &self.pids, self.shim.journal(), &mut entries);
-        let mut log = Log::default();
-        if !ended_well(&entries) {
-            log = archive::output(self.folder);
-            kernel_facts(kernel, &self.pids, &log, self.shim.journal());
-            entries = read(self.folder)?;
-        }
-        let report = account::report(&entries, log);
-        if let Err(error) = state.write_report(run, &report) {
-            self.audience.notice(&format!("the report could not be kept in {}: {error}", self.folder.display()));
-        }
-        let status = status(&entries, &report);
-        Ok(Finished { run: run.clone(), folder: self.folder.to_owned(), report, entries, status })
-    }
-
-    fn farewell(&self) -> Duration {
-        if self.plan.allow_daemons { Duration::from_millis(200) } else { FAREWELL }
-    }
-}
-
-fn ended_well(entries: &[Entry]) -> bool {
-    entries.iter().any(|entry| matches!(entry.event, Event::Exited { code: Some(0), .. }))
-        && !entries.iter().any(|entry| matches!(entry.event, Event::Ending(_) | Event::Signal { .. }))
-}
-
-/// The end of the tree was told, and nobody survived it.
-fn nobody_left(entries: &[Entry]) -> bool {
-    let told = entries.iter().rev().find_map(|entry| match &entry.event {
-        Event::TreeEnded { survivors, .. } => Some(*survivors == 0),
-        Event::NotStarted { .. } => Some(true),
-        _ => None,
-    });
-    told.unwrap_or(false)
-}
-
-fn kernel_facts(kernel: OomWatch, pids: &[i32], log: &Log, journal: &Journal) {
-    let mut facts = kernel.finish(pids);
-    let texts = log.lines.iter().rev().take(200).map(|line| line.text.as_str());
-    facts.listeners = ports_named(texts).into_iter().flat_map(listeners).collect();
-    let _ = journal.append(Event::Kernel(facts));
-}
-
-/// Exit status of `defib run`, by the fixed interface.
-fn status(entries: &[Entry], report: &Report) -> u8 {
-    const ENOENT: i32 = 2;
-    let not_started = entries.iter().find_map(|entry| match &entry.event {
-        Event::NotStarted { errno, step, .. } => Some((*errno, step.clone())),
-        _ => None,
-    });
-    if let Some((errno, step)) = not_started {
-        return match (step.as_str(), errno) {
-            ("execute", ENOENT) => 127,
-            ("execute", _) => 126,
-            _ => 125,
-        };
-    }
-    let number = |code: i32| u8::try_from(code).unwrap_or(255);
-    let cancelled_by = entries.iter().rev().find_map(|entry| match &entry.event {
-        Event::Ending(Ending::Cancelled { signal, .. }) => Some(*signal),
-        Event::Signal { signal: signal @ (SIGINT | SIGTERM | SIGHUP), .. } => Some(*signal),
-        _ => None,
-    });
-    match report.outcome.kind {
-        OutcomeKind::Stalled | OutcomeKind::TimedOut | OutcomeKind::OverMemory => 124,
-        OutcomeKind::Cancelled => number(128 + cancelled_by.unwrap_or(SIGTERM)),
-        _ => match (report.outcome.exit_code, report.outcome.signal) {
-            (Some(code), _) => number(code),
-            (None, Some(signal)) => number(128 + signal),
-            (None, None) => 125,
-        },
     }
 }

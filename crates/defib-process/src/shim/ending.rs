@@ -93,6 +93,10 @@ impl State {
 
     pub(super) fn supervisor_gone(&mut self) {
         match self.phase {
+            Phase::Running | Phase::Settling { .. } | Phase::Asked { .. } if self.control.is_some() => {
+                self.emit(Event::SupervisorLost);
+                self.relays.iter().for_each(Relay::keep_only);
+            }
             Phase::Running | Phase::Settling { .. } | Phase::Asked { .. } => {
                 self.ordered = true;
                 self.emit(Event::Ending(Ending::SupervisorGone));

@@ -28,6 +28,7 @@ use defib_core::event::{Ending, Entry, Event};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, read};
 
+use crate::control::Control;
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::link::{Link, timespec};
@@ -40,6 +41,9 @@ use crate::tree::Seen;
 
 /// Between two events of output of one stream.
 const OUTPUT_EVERY: Duration = Duration::from_millis(250);
+
+/// Longest wait for the first word of a new supervisor, which it says at once.
+const FIRST_WORD: Duration = Duration::from_millis(200);
 
 /// Longest wait for a supervisor to take the last entries; they are in the journal.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -66,6 +70,8 @@ enum Phase {
 struct State {
     spec: ShimSpec,
     link: Link,
+    /// Where another supervisor may take over.
+    control: Option<Control>,
     journal: Journal,
     signals: OwnedFd,
     notify: Option<Notify>,
@@ -156,6 +162,8 @@ impl State {
         if !self.link.closed() {
             let out = if self.link.pending() { PollFlags::OUT } else { PollFlags::empty() };
             polled.push(PollFd::new(&self.link, PollFlags::IN | out));
+        } else if let Some(control) = &self.control {
+            polled.push(PollFd::new(control, PollFlags::IN));
         }
         // Whatever poll says, everything is looked at without blocking.
         let _ = poll(&mut polled, limit.as_ref());
@@ -265,11 +273,32 @@ impl State {
                 Command::Signal { signal } => self.pass_on(signal),
                 Command::End { ending, grace_s } => self.end(ending, grace_s),
                 Command::EndNow => self.end_now(),
+                // Only the first word of a new supervisor.
+                Command::Adopt { .. } => {}
             }
         }
         if self.link.closed() {
-            self.loss_heard = true;
-            self.supervisor_gone();
+            // What ends with its supervisor is told so until it has.
+            if !self.loss_heard || self.control.is_none() {
+                self.loss_heard = true;
+                self.supervisor_gone();
+            }
+            self.hear_adopters();
+        }
+    }
+
+    /// While there is no supervisor, the first that asks becomes it.
+    fn hear_adopters(&mut self) {
+        while let Some(socket) = self.control.as_ref().filter(|_| self.link.closed()).and_then(Control::accept) {
+            let mut link = Link::new(socket);
+            let word = link.receive_until(Some(Instant::now() + FIRST_WORD));
+            // One that has given up waiting in the queue is seen by the end behind its word.
+            let more: Option<Command> = link.receive();
+            if let (Some(Command::Adopt { pid }), None, false) = (word, more, link.closed()) {
+                self.link = link;
+                self.loss_heard = false;
+                self.emit(Event::Adopted { pid });
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::{FAREWELL, Phase, State, other, standard};
 use crate::cgroup;
+use crate::control::Control;
 use crate::job::{self, Job, Standard};
 use crate::journal::Journal;
 use crate::kept::KeptWriter;
@@ -71,9 +72,15 @@ pub(super) fn set_up() -> io::Result<Option<State>> {
         Ok(lock) => (Some(lock), None),
         Err(error) => (None, Some(error)),
     };
+    let (control, control_error) = match spec.outlives_supervisor.then(|| Control::open(&spec.folder)) {
+        Some(Err(error)) => (None, Some(error)),
+        Some(Ok(control)) => (Some(control), None),
+        None => (None, None),
+    };
     let mut state = State {
         spec,
         link,
+        control,
         journal,
         signals,
         notify,
@@ -95,6 +102,7 @@ pub(super) fn set_up() -> io::Result<Option<State>> {
     state.introduce()?;
     state.trouble("no lock on the run's folder", lock_error);
     state.trouble("no NOTIFY_SOCKET", notify_error);
+    state.trouble("the run cannot be taken over", control_error);
     match state.start_job(pty) {
         Ok(started) => Ok(started.then_some(state)),
         Err(error) => {

@@ -11,10 +11,12 @@ use defib_core::account;
 use defib_core::event::Event;
 use defib_core::remains::Remains;
 use defib_core::report::Report;
-use defib_engine::session::{Audience, Finished, Limits, MemoryPlan, OnStall, Plan, supervise};
+use defib_engine::session::{
+    self, Audience, Finished, IfSupervisorDies, Limits, MemoryPlan, OnStall, Plan, SessionError, supervise,
+};
 use defib_engine::{archive, orphans};
-use defib_process::Keep;
 use defib_process::signals::Signals;
+use defib_process::{AdoptError, Keep};
 use defib_store::{Index, Retention, RunRow, State};
 
 use super::{memory, own_binary, state};
@@ -24,6 +26,8 @@ use crate::units;
 
 /// Signals that are forwarded or acted upon: HUP, INT, QUIT, USR1, USR2, TERM, TSTP, CONT, WINCH.
 pub(super) const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];
+/// Exit status of a supervisor whose terminal went, while the run goes on: 128 + SIGHUP.
+const HUNG_UP: u8 = 129;
 /// Longest time that `--notify` may take.
 const NOTIFY_WITHIN: Duration = Duration::from_secs(30);
 
@@ -87,8 +91,14 @@ pub(super) struct Run {
     quiet: bool,
     #[arg(skip)]
     memory_plan: MemoryPlan,
+    /// What becomes of the run when this defib dies or its terminal goes [default: end]
+    #[arg(long, value_enum, env = "DEFIB_IF_SUPERVISOR_DIES")]
+    if_supervisor_dies: Option<IfSupervisorDiesFlag>,
+    /// Take over a run whose defib died, started with --if-supervisor-dies keep
+    #[arg(long, value_name = "RUN", conflicts_with = "command")]
+    adopt: Option<String>,
     /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(last = true, required_unless_present = "adopt", value_name = "CMD")]
     command: Vec<String>,
 }
 
@@ -108,6 +118,23 @@ impl From<OnStallFlag> for OnStall {
             OnStallFlag::Stop => Self::Stop,
             OnStallFlag::Report => Self::Report,
             OnStallFlag::Restart => Self::Restart,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum IfSupervisorDiesFlag {
+    /// It is ended, with all its processes
+    End,
+    /// It goes on, with log and journal, until it ends or is taken over
+    Keep,
+}
+
+impl From<IfSupervisorDiesFlag> for IfSupervisorDies {
+    fn from(flag: IfSupervisorDiesFlag) -> Self {
+        match flag {
+            IfSupervisorDiesFlag::End => Self::End,
+            IfSupervisorDiesFlag::Keep => Self::Keep,
         }
     }
 }
@@ -149,11 +176,69 @@ impl Run {
         self.memory_plan = self.memory.plan(&config, &state)?;
         let signals = Signals::block(&SIGNALS).context("cannot receive signals")?;
         let housekeeping = Housekeeping::start(&state, &config)?;
-        let plan = Plan { before: housekeeping.swept.clone(), ..self.plan()? };
-        let finished = supervise(&plan, &state, signals, &mut OnStderr { quiet: self.quiet })?;
+        let mut audience = OnStderr { quiet: self.quiet };
+        let finished = match &self.adopt {
+            Some(run) => self.take_over(run, &state, signals, &mut audience),
+            None => {
+                let plan = Plan { before: housekeeping.swept.clone(), ..self.plan()? };
+                supervise(&plan, &state, signals, &mut audience)
+            }
+        };
+        let finished = match finished {
+            // As if the hangup had ended it: the program goes on, and says nothing here.
+            Err(error @ SessionError::Detached(_)) => {
+                let _ = writeln!(std::io::stderr(), "defib: {error}");
+                return Ok(ExitCode::from(HUNG_UP));
+            }
+            other => other?,
+        };
         housekeeping.finish(&state, &finished);
         self.tell(&finished)?;
         Ok(ExitCode::from(finished.status))
+    }
+
+    /// Takes a run over. What flags say now counts; for the rest, what they said then.
+    fn take_over(
+        &self,
+        run: &str,
+        state: &State,
+        signals: Signals,
+        audience: &mut OnStderr,
+    ) -> Result<Finished, SessionError> {
+        let run = state.find(run)?;
+        let own = self.limits();
+        let adjust = |plan: &mut Plan| {
+            let limits = &mut plan.limits;
+            limits.stall_after = own.stall_after.or(limits.stall_after);
+            limits.first_output = own.first_output.or(limits.first_output);
+            limits.timeout = own.timeout.or(limits.timeout);
+            limits.heartbeat = own.heartbeat.or(limits.heartbeat);
+            plan.grace = self.grace.or(plan.grace);
+            plan.on_stall = self.on_stall.map_or(plan.on_stall, OnStall::from);
+            if !self.memory_plan.policy.rules.is_empty() {
+                plan.memory.policy = self.memory_plan.policy.clone();
+            }
+            if let Some(flag) = self.if_supervisor_dies {
+                plan.if_supervisor_dies = flag.into();
+            }
+            if let Ok(exe) = own_binary() {
+                plan.exe = exe;
+            }
+        };
+        match session::adopt(&run, state, signals, audience, adjust) {
+            // It ended while nobody watched: the journal knows how.
+            Err(SessionError::Adopt(AdoptError::Over)) => archive::finished(state, &run),
+            other => other,
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            stall_after: self.stall_after,
+            first_output: self.first_output,
+            timeout: self.timeout,
+            heartbeat: self.heartbeat,
+        }
     }
 
     /// Takes from the configuration what no flag says.
@@ -177,6 +262,10 @@ impl Run {
         if let (None, Some(text)) = (self.on_stall, &run.on_stall) {
             self.on_stall = Some(OnStallFlag::from_str(text, true).map_err(wrong("on-stall"))?);
         }
+        if let (None, Some(text)) = (self.if_supervisor_dies, &run.if_supervisor_dies) {
+            let flag = IfSupervisorDiesFlag::from_str(text, true).map_err(wrong("if-supervisor-dies"))?;
+            self.if_supervisor_dies = Some(flag);
+        }
         self.restarts = self.restarts.or(run.restarts);
         self.notify = self.notify.take().or_else(|| run.notify.clone());
         Ok(())
@@ -188,12 +277,8 @@ impl Run {
             command: self.command.clone(),
             cwd,
             before: Vec::new(),
-            limits: Limits {
-                stall_after: self.stall_after,
-                first_output: self.first_output,
-                timeout: self.timeout,
-                heartbeat: self.heartbeat,
-            },
+            limits: self.limits(),
+            if_supervisor_dies: self.if_supervisor_dies.map_or(IfSupervisorDies::End, IfSupervisorDies::from),
             memory: self.memory_plan.clone(),
             on_stall: self.on_stall.map_or(OnStall::Stop, OnStall::from),
             restarts: self.restarts.unwrap_or(1),

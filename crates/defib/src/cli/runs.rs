@@ -13,7 +13,13 @@ use serde_json::json;
 use super::state;
 use crate::present::style;
 
+/// A run that goes on without a supervisor, as it was asked to.
+const UNWATCHED: &str = "unwatched";
+
 /// List runs, newest first
+///
+/// A run that is `unwatched` outlived its defib: defib run --adopt takes it over, defib
+/// stop ends it.
 #[derive(Debug, Args)]
 pub(super) struct Runs {
     /// Show at most so many
@@ -83,7 +89,12 @@ fn read(state: &State, run: &defib_core::run::RunId) -> Option<RunRow> {
         cwd: header.cwd,
         started_ms,
         ended_ms,
-        outcome: report.as_ref().map_or("running", |report| report.outcome.kind.name()).to_owned(),
+        outcome: match &report {
+            Some(report) => report.outcome.kind.name(),
+            None if archive::is_unwatched(&entries) => UNWATCHED,
+            None => "running",
+        }
+        .to_owned(),
         cause: report.as_ref().and_then(|report| Some(report.causes.first()?.id.clone())),
         healthy: report.is_none_or(|report| report.outcome.healthy),
     })
@@ -104,7 +115,7 @@ fn as_json(row: &RunRow) -> serde_json::Value {
 
 fn line(row: &RunRow) -> String {
     let mark = match (row.outcome.as_str(), row.healthy) {
-        ("running", _) => format!("{}▶{:#}", style::NOTE, style::NOTE),
+        ("running" | UNWATCHED, _) => format!("{}▶{:#}", style::NOTE, style::NOTE),
         (_, true) => format!("{}✔{:#}", style::GOOD, style::GOOD),
         (_, false) => format!("{}✖{:#}", style::BAD, style::BAD),
     };
