@@ -20,6 +20,7 @@ pub mod place;
 pub mod redact;
 pub mod report;
 pub mod run;
+pub mod snapshot;
 pub mod stage;
 pub mod telling;
 pub mod waits;
