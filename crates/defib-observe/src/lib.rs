@@ -6,6 +6,7 @@
 //!   with a deadline ([`probe_main`] is their entry).
 //! - [`OomWatch`] gathers what only the kernel knows about an end.
 //! - [`machine`] tells what this machine allows.
+//! - [`snapshot`] reads the state of the whole machine, each part within a deadline.
 //!
 //! Nothing here attaches to a process, sends it a signal or pauses it. What
 //! cannot be read is reported as such and never guessed.
@@ -27,6 +28,7 @@ mod parse;
 mod probe;
 mod python;
 mod sampler;
+pub mod snapshot;
 mod stdio;
 mod sys;
 mod tree;

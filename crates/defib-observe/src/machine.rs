@@ -121,7 +121,7 @@ pub fn read(gpus_within: Duration) -> Machine {
     }
 }
 
-fn can_trace_all() -> bool {
+pub(crate) fn can_trace_all() -> bool {
     const CAP_SYS_PTRACE: u64 = 19;
     let status = files::text("/proc/self/status").unwrap_or_default();
     let effective = parse::field(status.as_bytes(), "CapEff").and_then(parse::hexadecimal);
@@ -135,7 +135,7 @@ fn hidepid(mounts: &str) -> Option<String> {
 }
 
 /// The marks of container engines; a container without any is not recognised.
-fn container() -> Option<String> {
+pub(crate) fn container() -> Option<String> {
     if std::path::Path::new("/.dockerenv").exists() {
         return Some("docker".to_owned());
     }

@@ -98,7 +98,9 @@ fn holders(before: &Gpu, after: &Gpu, changes: &mut Changes) {
                 let says = format!("pid {pid} no longer holds {} of GPU {}", told(old), after.index);
                 changes.of(Group::Gpus, subject, Some(told(old)), None).says(says);
             }
-            (Some(old), Some(new)) if moved(bytes(old), bytes(new), after.total_bytes.max(before.total_bytes), SHARE) => {
+            (Some(old), Some(new))
+                if moved(bytes(old), bytes(new), after.total_bytes.max(before.total_bytes), SHARE) =>
+            {
                 let says = format!("pid {pid} holds {} of GPU {}", sizes(bytes(old), bytes(new)), after.index);
                 changes.of(Group::Gpus, subject, Some(told(old)), Some(told(new))).says(says);
             }
