@@ -25,6 +25,7 @@ pub mod remains;
 pub mod report;
 pub mod run;
 pub mod slope;
+pub mod snapshot;
 pub mod stage;
 pub mod telling;
 pub mod waits;

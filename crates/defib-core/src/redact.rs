@@ -92,6 +92,71 @@ static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?is)^(?P<name>[\w.-]*(?:api[-_]?key|access[-_]?key|private[-_]?key|token|secret|password|passwd|passphrase|credential))(?:=(?P<value>.+))?$").ok()
 });
 
+/// Beginnings of names of variables whose values explain failures of such programs.
+const TELLING: [&str; 26] = [
+    "CONDA_DEFAULT_ENV",
+    "CONDA_PREFIX",
+    "CUBLAS_",
+    "CUDA_",
+    "CUDNN_",
+    "DEFIB_",
+    "HF_",
+    "HUGGINGFACE_",
+    "JAX_",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "MALLOC_",
+    "MKL",
+    "NCCL_",
+    "NUMEXPR_",
+    "NVIDIA_",
+    "OMP",
+    "OPENBLAS_",
+    "PATH",
+    "PYTHON",
+    "PYTORCH",
+    "TF_",
+    "TMPDIR",
+    "TOKENIZERS_",
+    "TORCH",
+    "TRANSFORMERS_",
+];
+
+/// Further names, which are whole.
+const TELLING_WHOLE: [&str; 5] =
+    ["DIFFUSERS_CACHE", "VIRTUAL_ENV", "XDG_CACHE_HOME", "XLA_FLAGS", "XLA_PYTHON_CLIENT_PREALLOCATE"];
+
+/// The value of a variable of the environment as it may be kept: without secrets
+/// where the variable explains failures, [`HIDDEN`] where its name is that of a
+/// secret, and `None`, only the name, for all others.
+#[must_use]
+pub fn variable(name: &str, value: &str) -> Option<String> {
+    let proxy = name.to_ascii_lowercase().ends_with("_proxy");
+    let tells = proxy || TELLING_WHOLE.contains(&name) || TELLING.iter().any(|begin| name.starts_with(begin));
+    if !tells {
+        return None;
+    }
+    if SECRET_NAME.as_ref().is_none_or(|pattern| pattern.is_match(name)) {
+        return Some(HIDDEN.to_owned());
+    }
+    match value.rsplit_once('@').filter(|_| proxy) {
+        // A user without a password may be a token; without a scheme there is no URL to see.
+        Some((before, host)) => {
+            let scheme = before.find("://").map_or("", |at| &before[..at + 3]);
+            Some(format!("{scheme}{HIDDEN}@{host}"))
+        }
+        None => Some(redact(value).into_owned()),
+    }
+}
+
+/// A variable that holds a secret, by its name.
+static SECRET_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)tokens?(?:$|_)|secret|passw|passphrase|credential|api_?key|access_?key|private_?key|auth|cookie|_key$",
+    )
+    .ok()
+});
+
 fn apply(text: &mut Cow<'_, str>, pattern: &Option<Regex>, by: impl Fn(&Captures<'_>) -> String) {
     let Some(pattern) = pattern else { return };
     if pattern.is_match(text) {
@@ -179,6 +244,27 @@ mod tests {
         let expected =
             words(&["a", "--hf-token", "•••", "--password=•••", "token", "x", "--token", "--n", "3", "http://•••@h"]);
         assert_eq!(redact_words(&given), expected);
+    }
+
+    #[test]
+    fn of_a_variable_that_is_kept_the_value_is_no_secret() {
+        for (name, value, expected) in [
+            ("CUDA_VISIBLE_DEVICES", "0,1", Some("0,1")),
+            ("PATH", "/venv/bin:/usr/bin", Some("/venv/bin:/usr/bin")),
+            ("PYTORCH_CUDA_ALLOC_CONF", "max_split_size_mb:128", Some("max_split_size_mb:128")),
+            ("HF_HOME", "/data/hf", Some("/data/hf")),
+            ("HF_TOKEN", "abc", Some(HIDDEN)),
+            ("HUGGINGFACE_HUB_TOKEN", "abc", Some(HIDDEN)),
+            ("HF_ENDPOINT", "https://me:pw@mirror/x", Some("https://•••@mirror/x")),
+            ("https_proxy", "http://me:p@ss@proxy:3128", Some("http://•••@proxy:3128")),
+            ("ALL_PROXY", "sometoken@proxy:1080", Some("•••@proxy:1080")),
+            ("no_proxy", "localhost,10.0.0.0/8", Some("localhost,10.0.0.0/8")),
+            ("TOKENIZERS_PARALLELISM", "false", Some("false")),
+            ("OPENAI_API_KEY", "abc", None),
+            ("EDITOR", "vi", None),
+        ] {
+            assert_eq!(variable(name, value).as_deref(), expected, "{name}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use defib_core::log::{Log, LogReader};
 use defib_core::report::Report;
 use defib_core::run::RunId;
 use defib_process::{KeptLog, Piece};
-use defib_store::State;
+use defib_store::{Index, RunRow, State, StateError};
 
 use crate::session::{self, Finished, SessionError};
 
@@ -63,6 +63,57 @@ fn read_kept(kept: &mut KeptLog, reader: &mut LogReader, most: u64, until: Insta
         offset = if hole > 0 { piece.start } else { piece.end() };
     }
     Ok(())
+}
+
+/// Outcome of a run that goes on without a supervisor, as it was asked to.
+pub const UNWATCHED: &str = "unwatched";
+
+/// All runs, newest first: rows of the index, completed from the folders: a run that goes on, or whose
+/// supervisor was killed, has no row yet.
+///
+/// # Errors
+/// Where the folder of runs cannot be read.
+pub fn rows(state: &State) -> Result<Vec<RunRow>, StateError> {
+    let index = Index::open(state.root()).ok();
+    let mut rows = Vec::new();
+    for run in state.ids()? {
+        let known = index.as_ref().and_then(|index| index.get(run.as_str()).ok().flatten());
+        let row = match known {
+            Some(row) if row.ended_ms.is_some() => Some(row),
+            _ => row(state, &run),
+        };
+        rows.extend(row);
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.started_ms));
+    Ok(rows)
+}
+
+fn row(state: &State, run: &RunId) -> Option<RunRow> {
+    let entries = journal(state, run).ok()?;
+    let header = account::header(&entries);
+    if header.id.is_empty() {
+        return None;
+    }
+    let running = is_running(&state.folder(run));
+    let report = if running { None } else { report(state, run).ok() };
+    let started_ms = i64::try_from(header.started_ms).unwrap_or(0);
+    #[expect(clippy::cast_possible_truncation, reason = "a run lasts less than 2^63 ms")]
+    let ended_ms = (!running).then_some(started_ms + (header.wall_s * 1000.0) as i64);
+    Some(RunRow {
+        id: run.to_string(),
+        command: serde_json::to_string(&header.command).ok()?,
+        cwd: header.cwd,
+        started_ms,
+        ended_ms,
+        outcome: match &report {
+            Some(report) => report.outcome.kind.name(),
+            None if is_unwatched(&entries) => UNWATCHED,
+            None => "running",
+        }
+        .to_owned(),
+        cause: report.as_ref().and_then(|report| Some(report.causes.first()?.id.clone())),
+        healthy: report.is_none_or(|report| report.outcome.healthy),
+    })
 }
 
 /// The journal of a run.

@@ -7,6 +7,7 @@
 //! - [`probe`]: a start walked stage by stage, each check a session of its own.
 //! - [`orphans`]: what earlier runs left behind, and what looks left over.
 //! - [`follow`]: kept output, printed as it comes.
+//! - [`snapshot`]: the state of the machine, taken and read back.
 //! - [`archive`]: finished runs, read back.
 
 pub mod archive;
@@ -14,4 +15,5 @@ pub mod follow;
 pub mod orphans;
 pub mod probe;
 pub mod session;
+pub mod snapshot;
 pub mod why;

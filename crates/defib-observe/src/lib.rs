@@ -9,6 +9,7 @@
 //! - [`count_objects`] asks Python processes that were started for it.
 //! - [`OomWatch`] gathers what only the kernel knows about an end.
 //! - [`machine`] tells what this machine allows.
+//! - [`snapshot`] reads the state of the whole machine, each part within a deadline.
 //!
 //! Nothing here attaches to a process, sends it a signal or pauses it. What
 //! cannot be read is reported as such and never guessed.
@@ -32,6 +33,7 @@ mod probe;
 mod python;
 mod remains;
 mod sampler;
+pub mod snapshot;
 mod stdio;
 mod survey;
 mod sys;

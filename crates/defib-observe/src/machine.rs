@@ -130,7 +130,7 @@ pub fn memory_bytes() -> u64 {
     oom::group_limit().map_or(machine, |limit| limit.min(machine))
 }
 
-fn can_trace_all() -> bool {
+pub(crate) fn can_trace_all() -> bool {
     const CAP_SYS_PTRACE: u64 = 19;
     let status = files::text("/proc/self/status").unwrap_or_default();
     let effective = parse::field(status.as_bytes(), "CapEff").and_then(parse::hexadecimal);
@@ -144,7 +144,7 @@ fn hidepid(mounts: &str) -> Option<String> {
 }
 
 /// The marks of container engines; a container without any is not recognised.
-fn container() -> Option<String> {
+pub(crate) fn container() -> Option<String> {
     if std::path::Path::new("/.dockerenv").exists() {
         return Some("docker".to_owned());
     }

@@ -47,12 +47,6 @@ pub(crate) fn page_size() -> u64 {
     system_value(libc::_SC_PAGESIZE, 4096)
 }
 
-/// The effective user.
-pub(crate) fn user() -> u32 {
-    // SAFETY: always succeeds, no memory effects.
-    unsafe { libc::geteuid() }
-}
-
 /// True for the super-user.
 pub(crate) fn is_root() -> bool {
     user() == 0
@@ -110,6 +104,42 @@ pub(crate) fn file_system_size(path: &str) -> Option<(u64, u64)> {
     // SAFETY: `path` is a C string and `result` a valid place, both live over the call.
     let status = unsafe { libc::statvfs(path.as_ptr(), &raw mut result) };
     (status == 0).then(|| (result.f_blocks * result.f_frsize, result.f_bavail * result.f_frsize))
+}
+
+/// Figures of a file system.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct FileSystem {
+    pub(crate) size_bytes: u64,
+    pub(crate) free_bytes: u64,
+    /// Zero where the file system has no fixed number.
+    pub(crate) inodes: u64,
+    pub(crate) inodes_free: u64,
+    pub(crate) read_only: bool,
+}
+
+/// The file system at a path. A dead network server makes this call hang.
+pub(crate) fn file_system(path: &std::path::Path) -> io::Result<FileSystem> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: an all-zero `statvfs` is a valid value of that plain C struct.
+    let mut result: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `path` is a C string and `result` a valid place, both live over the call.
+    if unsafe { libc::statvfs(path.as_ptr(), &raw mut result) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(FileSystem {
+        size_bytes: result.f_blocks.saturating_mul(result.f_frsize),
+        free_bytes: result.f_bavail.saturating_mul(result.f_frsize),
+        inodes: result.f_files,
+        inodes_free: result.f_favail,
+        read_only: result.f_flag & libc::ST_RDONLY != 0,
+    })
+}
+
+/// The user this process acts as.
+pub(crate) fn user() -> u32 {
+    // SAFETY: always succeeds, no memory effects.
+    unsafe { libc::geteuid() }
 }
 
 /// A soft and hard resource limit of this process; `None` where unlimited.

@@ -7,14 +7,11 @@ use clap::Args;
 use defib_core::account;
 use defib_core::telling;
 use defib_engine::archive;
-use defib_store::{Index, RunRow, State};
+use defib_store::RunRow;
 use serde_json::json;
 
 use super::state;
 use crate::present::style;
-
-/// A run that goes on without a supervisor, as it was asked to.
-const UNWATCHED: &str = "unwatched";
 
 /// List runs, newest first
 ///
@@ -36,7 +33,7 @@ pub(super) struct Runs {
 impl Runs {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let state = state()?;
-        let mut rows = rows(&state)?;
+        let mut rows = archive::rows(&state)?;
         rows.retain(|row| !self.failed || !row.healthy);
         rows.truncate(self.most);
         if self.json {
@@ -55,51 +52,6 @@ impl Runs {
     }
 }
 
-/// Rows of the index, completed from the folders: a run that goes on, or whose
-/// supervisor was killed, has no row yet.
-fn rows(state: &State) -> anyhow::Result<Vec<RunRow>> {
-    let index = Index::open(state.root()).ok();
-    let mut rows = Vec::new();
-    for run in state.ids()? {
-        let known = index.as_ref().and_then(|index| index.get(run.as_str()).ok().flatten());
-        let row = match known {
-            Some(row) if row.ended_ms.is_some() => Some(row),
-            _ => read(state, &run),
-        };
-        rows.extend(row);
-    }
-    rows.sort_by_key(|row| std::cmp::Reverse(row.started_ms));
-    Ok(rows)
-}
-
-fn read(state: &State, run: &defib_core::run::RunId) -> Option<RunRow> {
-    let entries = archive::journal(state, run).ok()?;
-    let header = account::header(&entries);
-    if header.id.is_empty() {
-        return None;
-    }
-    let running = archive::is_running(&state.folder(run));
-    let report = if running { None } else { archive::report(state, run).ok() };
-    let started_ms = i64::try_from(header.started_ms).unwrap_or(0);
-    #[expect(clippy::cast_possible_truncation, reason = "a run lasts less than 2^63 ms")]
-    let ended_ms = (!running).then_some(started_ms + (header.wall_s * 1000.0) as i64);
-    Some(RunRow {
-        id: run.to_string(),
-        command: serde_json::to_string(&header.command).ok()?,
-        cwd: header.cwd,
-        started_ms,
-        ended_ms,
-        outcome: match &report {
-            Some(report) => report.outcome.kind.name(),
-            None if archive::is_unwatched(&entries) => UNWATCHED,
-            None => "running",
-        }
-        .to_owned(),
-        cause: report.as_ref().and_then(|report| Some(report.causes.first()?.id.clone())),
-        healthy: report.is_none_or(|report| report.outcome.healthy),
-    })
-}
-
 fn command(row: &RunRow) -> Vec<String> {
     serde_json::from_str(&row.command).unwrap_or_default()
 }
@@ -115,7 +67,7 @@ fn as_json(row: &RunRow) -> serde_json::Value {
 
 fn line(row: &RunRow) -> String {
     let mark = match (row.outcome.as_str(), row.healthy) {
-        ("running" | UNWATCHED, _) => format!("{}▶{:#}", style::NOTE, style::NOTE),
+        ("running" | archive::UNWATCHED, _) => format!("{}▶{:#}", style::NOTE, style::NOTE),
         (_, true) => format!("{}✔{:#}", style::GOOD, style::GOOD),
         (_, false) => format!("{}✖{:#}", style::BAD, style::BAD),
     };
