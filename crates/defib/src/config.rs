@@ -35,6 +35,7 @@ pub(crate) struct RunDefaults {
     pub(crate) on_stall: Option<String>,
     pub(crate) restarts: Option<u32>,
     pub(crate) if_supervisor_dies: Option<String>,
+    pub(crate) snapshot: Option<bool>,
     pub(crate) notify: Option<String>,
 }
 

@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn there_are_gpus_or_a_reason_why_not() {
         let found = read();
-        assert!(found.absent.is_some() != !found.list.is_empty(), "{found:?}");
+        assert!(found.absent.is_some() == found.list.is_empty(), "{found:?}");
     }
 
     #[test]

@@ -149,6 +149,17 @@ fn on_path(name: &str, path: &str) -> Option<PathBuf> {
     folders
         .map(|folder| Path::new(folder).join(name))
         .find(|file| fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0))
+        .map(|file| behind_shim(&file).unwrap_or(file))
+}
+
+/// The interpreter behind a shim of pyenv, which is a script: that of the version which
+/// is set for everything.
+fn behind_shim(file: &Path) -> Option<PathBuf> {
+    let root = file.parent().filter(|folder| folder.ends_with("shims"))?.parent()?;
+    let version = text(&root.join("version"))?;
+    let version = version.lines().map(str::trim).find(|line| !line.is_empty() && !line.contains('/'))?;
+    let real = root.join("versions").join(version).join("bin").join(file.file_name()?);
+    real.is_file().then_some(real)
 }
 
 /// `3.11`: by the name of the interpreter, or else by the one library folder there is.
@@ -272,6 +283,19 @@ mod tests {
         assert_eq!(Path::new(&found.prefix), place.path().join("venv"));
         let names: Vec<_> = found.packages.iter().map(|package| (&*package.name, &*package.version)).collect();
         assert_eq!(names, [("torch", "2.3.0+cu121")]);
+    }
+
+    #[test]
+    fn behind_a_shim_lies_the_version_that_is_set() {
+        let folder = scratch();
+        let root = folder.path().join("pyenv");
+        let real = root.join("versions/3.11.7/bin/python3");
+        fs::create_dir_all(real.parent().unwrap()).unwrap();
+        fs::create_dir_all(root.join("shims")).unwrap();
+        fs::write(root.join("version"), "3.11.7\n").unwrap();
+        fs::write(&real, "").unwrap();
+        assert_eq!(behind_shim(&root.join("shims/python3")), Some(real));
+        assert_eq!(behind_shim(Path::new("/usr/bin/python3")), None);
     }
 
     #[test]

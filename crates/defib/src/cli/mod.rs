@@ -19,6 +19,7 @@ mod run;
 mod runs;
 mod schema;
 mod show;
+mod snapshot;
 mod stop;
 mod why;
 
@@ -40,6 +41,7 @@ enum Command {
     Logs(logs::Logs),
     Stop(stop::Stop),
     Orphans(orphans::Orphans),
+    Snapshot(snapshot::Snapshot),
     Causes(causes::Causes),
     Doctor(doctor::Doctor),
     Schema(schema::Schema),
@@ -70,6 +72,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Logs(logs) => logs.execute(),
         Command::Stop(stop) => stop.execute(),
         Command::Orphans(orphans) => orphans.execute(),
+        Command::Snapshot(snapshot) => snapshot.execute(),
         Command::Causes(causes) => causes.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Schema(schema) => schema.execute(),

@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use defib_core::account;
 use defib_core::event::Event;
 use defib_core::remains::Remains;
-use defib_core::report::Report;
+use defib_core::report::{OutcomeKind, Report};
 use defib_engine::session::{
     self, Audience, Finished, IfSupervisorDies, Limits, MemoryPlan, OnStall, Plan, SessionError, supervise,
 };
@@ -19,7 +19,7 @@ use defib_process::signals::Signals;
 use defib_process::{AdoptError, Keep};
 use defib_store::{Index, Retention, RunRow, State};
 
-use super::{memory, own_binary, state};
+use super::{memory, own_binary, snapshot, state};
 use crate::config::{self, Config};
 use crate::present::{self, style};
 use crate::units;
@@ -86,6 +86,9 @@ pub(super) struct Run {
     /// Do not set PYTHONFAULTHANDLER for the program
     #[arg(long)]
     no_faulthandler: bool,
+    /// Take no snapshot of the machine when the run ends badly
+    #[arg(long)]
+    no_snapshot: bool,
     /// Print nothing of defib's own
     #[arg(short, long)]
     quiet: bool,
@@ -194,6 +197,10 @@ impl Run {
         };
         housekeeping.finish(&state, &finished);
         self.tell(&finished)?;
+        let report = &finished.report;
+        if !self.no_snapshot && !report.outcome.healthy && report.outcome.kind != OutcomeKind::Cancelled {
+            snapshot::at_end_of(&finished.run, &finished.folder);
+        }
         Ok(ExitCode::from(finished.status))
     }
 
@@ -267,6 +274,7 @@ impl Run {
             self.if_supervisor_dies = Some(flag);
         }
         self.restarts = self.restarts.or(run.restarts);
+        self.no_snapshot |= run.snapshot == Some(false);
         self.notify = self.notify.take().or_else(|| run.notify.clone());
         Ok(())
     }

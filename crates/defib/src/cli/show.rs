@@ -9,7 +9,7 @@ use clap::Args;
 use defib_engine::archive;
 
 use super::{logs, state};
-use crate::present;
+use crate::present::{self, style};
 
 /// Show the report of a run
 #[derive(Debug, Args)]
@@ -47,6 +47,11 @@ impl Show {
             return write_page(file, &present::page(&report, &entries, &log));
         }
         let code = present::print(&report, &present::Sources::of(&entries), false)?;
+        let machine = state.folder(&run).join(defib_engine::snapshot::FILE);
+        if machine.exists() {
+            let mut out = anstream::stdout();
+            writeln!(out, "  {}the machine then  {}{:#}", style::DIM, machine.display(), style::DIM)?;
+        }
         let looks = entries.iter().rev().find_map(|entry| match &entry.event {
             defib_core::event::Event::Look { look } => Some(look),
             _ => None,

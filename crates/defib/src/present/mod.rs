@@ -9,12 +9,13 @@ mod checklist;
 pub(crate) mod orphans;
 mod page;
 mod report;
+pub(crate) mod snapshot;
 mod sources;
 mod stacks;
 pub(crate) mod style;
 
 pub(crate) use checklist::Checklist;
-pub(crate) use page::page;
+pub(crate) use page::{page, snapshot_page};
 pub(crate) use report::{hidden, of_probe, report, worth_showing};
 pub(crate) use sources::Sources;
 pub(crate) use stacks::stacks;

@@ -20,10 +20,13 @@ mod events;
 mod head;
 mod log;
 mod series;
+mod snapshot;
 mod stacks;
 #[cfg(test)]
 mod tests;
 mod timeline;
+
+pub(crate) use snapshot::snapshot_page;
 
 /// Longest text shown, in characters.
 const LONGEST: usize = 2000;
