@@ -13,6 +13,11 @@ import time
 
 PIDFILE = sys.argv[2]
 
+if os.environ.get("ROUND_TWIN"):
+    # A look-alike: the same arguments, and none of the run.
+    time.sleep(600)
+    sys.exit()
+
 
 def enter():
     with open("/proc/self/stat", "rb") as file:

@@ -88,7 +88,7 @@ pub fn rows(state: &State) -> Result<Vec<RunRow>, StateError> {
     Ok(rows)
 }
 
-fn row(state: &State, run: &RunId) -> Option<RunRow> {
+pub(crate) fn row(state: &State, run: &RunId) -> Option<RunRow> {
     let entries = journal(state, run).ok()?;
     let header = account::header(&entries);
     if header.id.is_empty() {

@@ -60,12 +60,15 @@ pub struct Listing {
 pub fn list(state: &State, exe: &Path) -> Result<Listing, StateError> {
     let ids = state.ids()?;
     let runs = state.runs();
+    // Both go through all processes, at the same time.
+    let strangers = SurveyRequest { unowned: true, ..SurveyRequest::default() };
+    let own_binary = exe.to_owned();
+    let survey = std::thread::spawn(move || survey_within(&own_binary, &strangers, SURVEY_WITHIN));
     let found = within(SURVEY_WITHIN, move || sweep::orphans_of(&runs, &ids));
     let searched = found.is_some();
     let orphans = found.unwrap_or_default();
-    let holders = orphans.iter().map(|orphan| orphan.process.pid).collect();
-    let mut survey =
-        survey_within(exe, &SurveyRequest { holders, unowned: true, ..SurveyRequest::default() }, SURVEY_WITHIN);
+    let held = held(exe, &orphans, SURVEY_WITHIN);
+    let mut survey = survey.join().unwrap_or_default();
     let ours: Vec<i32> = orphans.iter().map(|orphan| orphan.process.pid).collect();
     let mut candidates: Vec<Candidate> = std::mem::take(&mut survey.unowned)
         .into_iter()
@@ -78,7 +81,7 @@ pub fn list(state: &State, exe: &Path) -> Result<Listing, StateError> {
         (candidate.against.len(), std::cmp::Reverse(holdings.gpu_bytes().max(holdings.memory_bytes)))
     });
     Ok(Listing {
-        orphans: with_holdings(orphans, &survey.holders),
+        orphans: with_holdings(orphans, &held),
         candidates,
         no_gpu: survey.no_gpu,
         incomplete: survey.incomplete || !searched,
@@ -91,6 +94,15 @@ fn held_by_a_run(state: &State, pid: i32) -> bool {
         .and_then(|process| process.variable(defib_process::RUN_VARIABLE))
         .and_then(|run| run.parse().ok());
     run.is_some_and(|run| matches!(sweep::is_held(&state.folder(&run)), Ok(true)))
+}
+
+/// What orphans hold; nothing where there is none.
+fn held(exe: &Path, orphans: &[Orphan], within: Duration) -> HashMap<i32, Holdings> {
+    if orphans.is_empty() {
+        return HashMap::new();
+    }
+    let holders = orphans.iter().map(|orphan| orphan.process.pid).collect();
+    survey_within(exe, &SurveyRequest { holders, ..SurveyRequest::default() }, within).holders
 }
 
 fn with_holdings(orphans: Vec<Orphan>, held: &HashMap<i32, Holdings>) -> Vec<LeftOver> {
@@ -153,9 +165,8 @@ pub fn sweep(state: &State, exe: &Path) -> Swept {
     let swept = if orphans.is_empty() {
         Swept::default()
     } else {
-        let holders = orphans.iter().map(|orphan| orphan.process.pid).collect();
-        let survey = survey_within(exe, &SurveyRequest { holders, ..SurveyRequest::default() }, HELD_WITHIN);
-        end(state, with_holdings(orphans, &survey.holders), SWEEP_GRACE)
+        let held = held(exe, &orphans, HELD_WITHIN);
+        end(state, with_holdings(orphans, &held), SWEEP_GRACE)
     };
     for run in lost.iter().filter(|&run| swept.left.iter().all(|left| left.orphan.run != *run)) {
         state.finished(run);

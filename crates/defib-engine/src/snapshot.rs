@@ -1,7 +1,8 @@
 //! Snapshots of the machine: taken, kept, read back.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,7 +11,7 @@ use defib_core::redact::variable;
 use defib_core::run::RunId;
 use defib_core::snapshot::{MOST_RUNS, Place, RunOutcome, SNAPSHOT_VERSION, Snapshot, Variable};
 use defib_observe::snapshot::{Request, read};
-use defib_store::State;
+use defib_store::{Index, RunRow, State};
 
 use crate::archive;
 
@@ -32,6 +33,12 @@ pub enum SnapshotError {
         /// What the system said.
         source: io::Error,
     },
+    /// A run that has none.
+    #[error(
+        "run {0} has no snapshot: only a run that ends badly takes one, and not with --no-snapshot; \
+         `defib snapshot` takes one now"
+    )]
+    OfRun(RunId),
     /// Something else is in it.
     #[error("{} is no snapshot of defib: {why}", path.display())]
     NoSnapshot {
@@ -107,9 +114,16 @@ fn places(state: &State) -> Vec<Place> {
     all.into_iter().filter_map(|(role, path)| Some(Place { role: role.to_owned(), path: path? })).collect()
 }
 
+/// The last runs that the index knows, and those that go on: a look into every folder
+/// would take time that a snapshot does not have.
 fn runs(state: &State) -> Vec<RunOutcome> {
-    let rows = archive::rows(state).unwrap_or_default();
-    let outcome = |row: defib_store::RunRow| RunOutcome {
+    let indexed = Index::open(state.root()).and_then(|index| index.list(MOST_RUNS)).unwrap_or_default();
+    let open = state.unfinished().into_iter().take(MOST_RUNS).filter_map(|(run, _)| archive::row(state, &run));
+    let mut rows: Vec<RunRow> = open.chain(indexed).collect();
+    let mut known = std::collections::HashSet::new();
+    rows.retain(|row| known.insert(row.id.clone()));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.started_ms));
+    let outcome = |row: RunRow| RunOutcome {
         command: defib_core::redact::redact_words(
             &serde_json::from_str::<Vec<String>>(&row.command).unwrap_or_default(),
         ),
@@ -143,11 +157,21 @@ pub fn write(snapshot: &Snapshot, path: &Path) -> io::Result<()> {
     beside.push(format!(".{}", std::process::id()));
     let beside = PathBuf::from(beside);
     let text = serde_json::to_vec_pretty(snapshot)?;
-    let written = fs::write(&beside, text).and_then(|()| fs::rename(&beside, path));
+    let written = private(&beside, &text).and_then(|()| fs::rename(&beside, path));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+/// Writes a file that only its owner may read: command lines are nobody else's business.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)?.write_all(bytes)
 }
 
 /// Reads a snapshot from a file, or that of a run by its id.
@@ -160,6 +184,7 @@ pub fn load(state: &State, text: &str) -> Result<Snapshot, SnapshotError> {
         given
     } else {
         match state.find(text) {
+            Ok(run) if !state.folder(&run).join(FILE).exists() => return Err(SnapshotError::OfRun(run)),
             Ok(run) => state.folder(&run).join(FILE),
             Err(_) => given,
         }

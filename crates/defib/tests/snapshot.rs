@@ -94,7 +94,7 @@ fn a_run_that_ends_badly_keeps_the_machine_as_it_was_and_a_good_one_does_not() {
     assert!(text(&same.stdout).contains("nothing that matters changed"), "{}", text(&same.stdout));
     let none = output(defib(state.path()).args(["snapshot", "--diff", &run, &without]));
     assert_eq!(none.status.code(), Some(125));
-    assert!(text(&none.stderr).contains("`defib snapshot` takes one"), "{}", text(&none.stderr));
+    assert!(text(&none.stderr).contains("only a run that ends badly takes one"), "{}", text(&none.stderr));
 }
 
 #[test]

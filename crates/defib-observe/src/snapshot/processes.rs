@@ -171,7 +171,8 @@ pub(super) fn select(all: &All, around: &Surroundings, until: Instant) -> Proces
     let by_pid: HashMap<i32, &Raw> =
         all.list.iter().filter(|raw| raw.own && raw.pid != own).map(|raw| (raw.pid, raw)).collect();
     let mut matters: Vec<i32> = by_pid.values().filter(|raw| does_matter(raw, around)).map(|raw| raw.pid).collect();
-    matters.sort_unstable();
+    // Where there are too many, the largest are kept.
+    matters.sort_unstable_by_key(|pid| (std::cmp::Reverse(by_pid.get(pid).map_or(0, |raw| raw.rss_bytes)), *pid));
     let mut kept: HashSet<i32> = HashSet::new();
     let mut left_out = 0;
     let mut order = matters.clone();

@@ -196,11 +196,12 @@ impl Run {
             other => other?,
         };
         housekeeping.finish(&state, &finished);
-        self.tell(&finished)?;
-        let report = &finished.report;
-        if !self.no_snapshot && !report.outcome.healthy && report.outcome.kind != OutcomeKind::Cancelled {
-            snapshot::at_end_of(&finished.run, &finished.folder);
-        }
+        let outcome = &finished.report.outcome;
+        let badly = !outcome.healthy && outcome.kind != OutcomeKind::Cancelled;
+        let snapshot = (badly && !self.no_snapshot).then(|| snapshot::AtEnd::begin(&finished.run)).flatten();
+        let told = self.tell(&finished);
+        snapshot.into_iter().for_each(snapshot::AtEnd::finish);
+        told?;
         Ok(ExitCode::from(finished.status))
     }
 

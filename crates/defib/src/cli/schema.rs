@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use defib_core::report::Report;
+use defib_core::snapshot::Snapshot;
 use defib_core::stage::ProbeReport;
 
 /// Print the JSON Schema of a document that defib writes
@@ -21,12 +22,15 @@ enum Document {
     Report,
     /// The report of a probe (`probe --json`)
     Probe,
+    /// A snapshot of the machine (`snapshot --json`, `snapshot -o`)
+    Snapshot,
 }
 
 impl Schema {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let schema = match self.document {
             Document::Report => schemars::schema_for!(Report),
+            Document::Snapshot => schemars::schema_for!(Snapshot),
             Document::Probe => schemars::schema_for!(ProbeReport),
         };
         writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&schema)?)?;

@@ -1,8 +1,8 @@
 //! `defib snapshot`: the state of the machine, kept, and compared.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -20,7 +20,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 /// Time that the one at the end of a run may take.
 const WITHIN_AT_END: Duration = Duration::from_millis(1500);
 /// Time after which that one is given up altogether.
-const GIVEN_UP: Duration = Duration::from_secs(3);
+const GIVEN_UP: Duration = Duration::from_secs(2);
 
 /// Take a snapshot of the machine, or say what changed between two
 ///
@@ -32,6 +32,9 @@ pub(super) struct Snapshot {
     /// Write it to this file, and the page beside it [default: the state folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Write the page to this file instead
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Say what changed from A to B: snapshot files, or runs that ended badly
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "output")]
     diff: Option<Vec<String>>,
@@ -64,7 +67,7 @@ impl Snapshot {
             return Ok(ExitCode::SUCCESS);
         }
         let taken = snapshot::take(&state, None, version, WITHIN);
-        if self.json && self.output.is_none() {
+        if self.json && self.output.is_none() && self.html.is_none() {
             writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&taken)?)?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -73,8 +76,8 @@ impl Snapshot {
             None => snapshot::place(&state, &taken).context("cannot make the folder for snapshots")?,
         };
         snapshot::write(&taken, &file).with_context(|| format!("cannot write {}", file.display()))?;
-        let page = file.with_extension("html");
-        std::fs::write(&page, present::snapshot_page(&taken))
+        let page = self.html.clone().unwrap_or_else(|| file.with_extension("html"));
+        snapshot::private(&page, present::snapshot_page(&taken).as_bytes())
             .with_context(|| format!("cannot write {}", page.display()))?;
         if self.json {
             writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&taken)?)?;
@@ -85,25 +88,34 @@ impl Snapshot {
     }
 }
 
-/// Takes the snapshot at the end of a run in a child: whatever hangs there, this process
-/// goes on. True if it was taken.
-pub(super) fn at_end_of(run: &RunId, folder: &Path) -> bool {
-    let Ok(exe) = own_binary() else { return false };
-    let child = Command::new(exe)
-        .args(["snapshot", "--at-end-of", run.as_str()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let Ok(mut child) = child else { return false };
-    let deadline = Instant::now() + GIVEN_UP;
-    while Instant::now() < deadline {
-        if !matches!(child.try_wait(), Ok(None)) {
-            return folder.join(snapshot::FILE).exists();
-        }
-        std::thread::sleep(Duration::from_millis(5));
+/// A snapshot that is being taken at the end of a run, in a child: whatever hangs there,
+/// this process goes on.
+pub(super) struct AtEnd {
+    child: Child,
+    given_up: Instant,
+}
+
+impl AtEnd {
+    /// Begins; the report is told meanwhile.
+    pub(super) fn begin(run: &RunId) -> Option<Self> {
+        let child = Command::new(own_binary().ok()?)
+            .args(["snapshot", "--at-end-of", run.as_str()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Some(Self { child: child.ok()?, given_up: Instant::now() + GIVEN_UP })
     }
-    // Stuck in the kernel it goes when the kernel lets it; nobody waits for it.
-    let _ = child.kill();
-    false
+
+    /// Waits until it is taken, or given up.
+    pub(super) fn finish(mut self) {
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() >= self.given_up {
+                // Stuck in the kernel it goes when the kernel lets it; nobody waits for it.
+                let _ = self.child.kill();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
 }

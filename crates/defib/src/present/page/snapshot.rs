@@ -23,6 +23,9 @@ pub(crate) fn snapshot_page(snapshot: &Snapshot) -> String {
     document(&title, &parts).into_string()
 }
 
+/// Most files of /dev/shm that are shown; the JSON has more.
+const MOST_FILES: usize = 12;
+
 fn fact(name: &str, value: &str) -> Markup {
     html! { div { dt { (name) } dd { (tell_within(value, 300)) } } }
 }
@@ -73,7 +76,7 @@ fn memory(snapshot: &Snapshot) -> Markup {
             @if !shm.largest.is_empty() {
                 div.scroll { table {
                     thead { tr { th { "file" } th { "size" } th { "owner" } th { "held by" } } }
-                    tbody { @for file in &shm.largest { tr {
+                    tbody { @for file in shm.largest.iter().take(MOST_FILES) { tr {
                         td { code { (tell_within(&file.path, 200)) } }
                         td { (size(file.bytes)) }
                         td { "uid " (file.uid) }
