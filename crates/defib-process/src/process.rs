@@ -47,6 +47,22 @@ impl Process {
         !matches!(self.state, 'Z' | 'X' | 'x') || (self.state == 'Z' && self.threads > 1)
     }
 
+    /// It was killed, or exits, and has not let go of everything yet.
+    pub(crate) fn dying(&self) -> bool {
+        const KILL: u64 = 1 << 8;
+        if self.again().is_none_or(|now| !now.alive()) {
+            return true;
+        }
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let pending = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        };
+        let killed = ["SigPnd:", "ShdPnd:"].into_iter().filter_map(pending).any(|bits| bits & KILL != 0);
+        // Without memory of its own it is past the middle of its exit.
+        killed || !status.contains("VmRSS:")
+    }
+
     /// Seconds since its start.
     #[must_use]
     pub fn age_s(&self) -> f64 {

@@ -86,7 +86,7 @@ pub fn orphans_of(runs: &Path, ids: &[RunId]) -> Vec<Orphan> {
         .filter_map(|id| {
             let folder = runs.join(id.as_str());
             let (since, started_in) = shim_start(&folder)?;
-            let ended = started_in == boot && matches!(is_held(&folder), Ok(false));
+            let ended = started_in == boot && matches!(held_for_long(&folder), Ok(false));
             ended.then_some((id, since))
         })
         .collect();
@@ -139,11 +139,31 @@ pub fn standing(folder: &Path) -> Standing {
     match shim_start(folder) {
         None => Standing::NotBegun,
         Some((_, boot)) if boot != boot_id() => Standing::Past,
-        Some(_) => match is_held(folder) {
+        Some(_) => match held_for_long(folder) {
             Ok(false) => Standing::Ended,
             _ => Standing::Held,
         },
     }
+}
+
+/// Time that a killed shim has to let go of its lock.
+const LETS_GO_WITHIN: Duration = Duration::from_millis(500);
+
+/// As [`is_held`], but a shim that was killed and is on its way out counts as gone: the
+/// kernel releases its lock some moments after the signal.
+fn held_for_long(folder: &Path) -> io::Result<bool> {
+    let deadline = Instant::now() + LETS_GO_WITHIN;
+    while is_held(folder)? {
+        let dying = match shim_of(folder)? {
+            Some((_, shim)) => shim.dying(),
+            None => true,
+        };
+        if !dying || Instant::now() >= deadline {
+            return Ok(true);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(false)
 }
 
 /// Start of the run's shim in clock ticks, and the boot of the machine that was in.
