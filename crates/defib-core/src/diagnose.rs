@@ -10,6 +10,7 @@ use crate::cause::{Cause, Fact, Finding, Strength};
 use crate::causes::CATALOGUE;
 use crate::event::Ending;
 use crate::growth::growth;
+use crate::kept::freed_much;
 use crate::log::{FaultDump, LeftOut};
 use crate::memory::Measure;
 use crate::outcome::outcome;
@@ -50,7 +51,7 @@ pub fn findings(study: &Study<'_>) -> Vec<(&'static Cause, Finding)> {
     let started = matches!(study.case.ending, Some((_, Ending::StartSeen { .. })));
     let completed = study.case.end == End::Exited(0) && study.case.ending.is_none();
     // Memory that grew with the work up to the end is trouble, though it ended well.
-    let grew = || growth(study).is_some_and(|growth| growth.slope.is_some());
+    let grew = || growth(study).is_some_and(|growth| growth.slope.is_some()) || freed_much(study);
     if started || completed && !grew() {
         return Vec::new();
     }

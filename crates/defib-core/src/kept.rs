@@ -2,6 +2,7 @@
 
 use crate::case::Study;
 use crate::facts::{Container, Objects, TypeCount};
+use crate::growth::is_cache;
 use crate::telling::{grouped, size};
 
 /// Less growth than this is not told apart, bytes.
@@ -79,6 +80,22 @@ pub fn inside(study: &Study<'_>) -> Option<Inside> {
     native.then_some(Inside::Native { pid, grown_bytes: grown, live_bytes: live })
 }
 
+/// A container whose name says that it is there to be looked up again: a cache, or the
+/// plans, kernels, graphs or workspaces that a library makes for each shape.
+#[must_use]
+pub fn is_cache_name(name: &str) -> bool {
+    const FOR_SHAPES: [&str; 7] = ["plans", "kernels", "graphs", "compiled", "workspaces", "engines", "tables"];
+    let last = name.split(" in ").next().unwrap_or(name).rsplit('.').next().unwrap_or(name);
+    is_cache(name) || FOR_SHAPES.contains(&last.trim_start_matches('_'))
+}
+
+/// malloc gave so much back that it is worth a word, whatever came of the run.
+#[must_use]
+pub fn freed_much(study: &Study<'_>) -> bool {
+    const MUCH: u64 = 64 << 20;
+    matches!(inside(study), Some(Inside::Freed { trimmed_bytes, .. }) if trimmed_bytes >= MUCH)
+}
+
 /// `the list app.Session.results has 1,204 items more (numpy.ndarray), 301 MiB`.
 #[must_use]
 pub fn container_words(container: &Container, items: u64, bytes: u64) -> String {
@@ -136,6 +153,16 @@ mod tests {
         // Each count gives the free memory back, so the next sees less of it.
         let sawtooth = vec![count(1.0, 90, 30, 40), count(2.0, 95, 30, 45), count(3.0, 97, 31, 46)];
         assert!(matches!(told(sawtooth), Some(Inside::Freed { .. })));
+    }
+
+    #[test]
+    fn names_of_caches_are_known() {
+        for name in ["app.Model._kv_cache", "vendor.fastconv.Planner.plans", "memo in solve", "tri._kernels"] {
+            assert!(is_cache_name(name), "{name}");
+        }
+        for name in ["app.Session.results", "__main__.HISTORY", "floorplans.rooms"] {
+            assert!(!is_cache_name(name), "{name}");
+        }
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Container, TypeCount};
-use crate::growth::{Growth, Keeper, growth, is_cache, keepers, threads};
-use crate::kept::{Inside, container_words, inside, type_words};
+use crate::growth::{Growth, Keeper, growth, keepers, threads};
+use crate::kept::{Inside, container_words, inside, is_cache_name, type_words};
 use crate::report::Place;
 use crate::telling::{base_name, cut, seconds, size};
 
@@ -23,7 +23,7 @@ pub(super) static CAUSE: Cause = Cause {
 fn judge(study: &Study<'_>) -> Option<Finding> {
     let counted = inside(study);
     if let Some(Inside::Kept { pid, live_bytes, grown_bytes, kind, container }) = &counted {
-        let cache = container.as_ref().is_some_and(|(one, ..)| one.name.as_deref().is_some_and(is_cache));
+        let cache = container.as_ref().is_some_and(|(one, ..)| one.name.as_deref().is_some_and(is_cache_name));
         return (!cache).then(|| counted_kept(study, *pid, (*live_bytes, *grown_bytes), kind, container.as_ref()));
     }
     let growth = growth(study)?;

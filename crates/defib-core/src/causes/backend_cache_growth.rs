@@ -3,8 +3,8 @@
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
 use crate::facts::{Container, Frame, Look};
-use crate::growth::{growth, is_cache, keepers, threads};
-use crate::kept::{Inside, container_words, inside};
+use crate::growth::{growth, keepers, threads};
+use crate::kept::{Inside, container_words, inside, is_cache_name};
 use crate::place::is_user_file;
 use crate::report::Place;
 use crate::telling::{base_name, cut, frame_name, seconds, size};
@@ -24,7 +24,7 @@ pub(super) static CAUSE: Cause = Cause {
 fn judge(study: &Study<'_>) -> Option<Finding> {
     let counted = inside(study);
     match &counted {
-        Some(Inside::Kept { pid, container: Some((one, items, bytes)), .. }) if one.name.as_deref().is_some_and(is_cache) => {
+        Some(Inside::Kept { pid, container: Some((one, items, bytes)), .. }) if one.name.as_deref().is_some_and(is_cache_name) => {
             return Some(counted_cache(study, *pid, one, *items, *bytes));
         }
         Some(Inside::Kept { .. } | Inside::Freed { .. }) => return None,
