@@ -4,12 +4,14 @@
 //! $DEFIB_STATE/
 //!   version            format of this folder
 //!   index.sqlite       one row a run, for `defib runs`; rebuilt from the folders when lost
+//!   queue.sqlite       jobs: the truth, not a cache
 //!   runs/r7f3a…/       journal.jsonl, stdout.log, …, report.json
 //! ```
 //!
 //! The folders are the truth; the index is a cache that makes listing fast.
 
 mod index;
+pub mod queue;
 mod retention;
 mod state;
 
