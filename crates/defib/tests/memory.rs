@@ -160,3 +160,23 @@ fn bad_thresholds_say_what_is_accepted() {
         assert!(text(&refused.stderr).contains("like 16GiB or 80%"), "{bad}: {}", text(&refused.stderr));
     }
 }
+
+#[test]
+fn a_bar_that_begins_anew_goes_on_and_a_waiting_program_does_not_grow() {
+    let state = tempfile::tempdir().unwrap();
+    // Three epochs of a bar each; all memory comes with the units, none while it waits.
+    let epochs = "
+import time
+kept = []
+for epoch in range(3):
+    for unit in range(1, 13):
+        kept.append(bytearray(b'x' * (6 << 20)))
+        print(f'{unit}/12 batches', flush=True)
+        time.sleep(0.2)
+    time.sleep(1)
+";
+    let (_, report) = run(state.path(), &["--stall-after", "3s"], &["python3", "-c", epochs]);
+    assert_eq!(cause(&report), "app-retention", "{report}");
+    let told = evidence(&report);
+    assert!(told.contains("6.0 MiB with each"), "{told}");
+}

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use defib_core::run::RunId;
 use defib_core::telling::size;
 use defib_observe::machine::{self, Machine};
-use defib_process::cgroup::Tier;
+use defib_process::cgroup::{self, Tier};
 use defib_store::State;
 use serde_json::json;
 
@@ -64,6 +65,7 @@ fn checks(machine: &Machine) -> Vec<Check> {
         own_processes(machine),
         strangers(machine),
         groups(),
+        memory_limit(),
         gpus(machine),
         pressure(machine),
         kernel_log(machine),
@@ -142,6 +144,19 @@ fn groups() -> Check {
         ),
     };
     Check { name: "control groups", good, finding: finding.to_owned(), advice }
+}
+
+/// Who can hold a memory limit, found out by making a group with one.
+fn memory_limit() -> Check {
+    let trial = RunId::from_entropy(u64::from(std::process::id()));
+    let made = cgroup::memory_group(&trial, 1 << 30);
+    cgroup::remove_groups(&trial);
+    let finding = match &made {
+        Ok(_) => "the kernel can hold --memory in a control group of the run".to_owned(),
+        Err(error) => format!("--memory is polled: no control group with a limit can be made ({error})"),
+    };
+    let advice = made.is_err().then(|| "systemd-run --user --scope -p Delegate=yes defib run -- …".to_owned());
+    Check { name: "memory limit", good: made.is_ok(), finding, advice }
 }
 
 fn gpus(machine: &Machine) -> Check {
