@@ -1,6 +1,8 @@
 //! What defib did, what is left, and how to see the rest.
 
+use defib_core::remains::Remains;
 use defib_core::report::Report;
+use defib_core::telling::size;
 use maud::{Markup, html};
 
 use super::{clock, count, tell, tell_within};
@@ -31,6 +33,7 @@ pub(super) fn did(report: &Report) -> Markup {
                 }
             }
             (leftovers(report))
+            @if let Some(remains) = &report.remains { (rest(remains)) }
             @if report.run.started.is_some() { (more(&tell_within(&report.run.id, 40))) }
         }
     }
@@ -58,6 +61,29 @@ fn leftovers(report: &Report) -> Markup {
             }
             @if report.leftovers.len() > LEFT { p.quiet { (report.leftovers.len() - LEFT) " more are in the JSON report." } }
         }
+    }
+}
+
+/// What the run left besides processes.
+fn rest(remains: &Remains) -> Markup {
+    let clean = remains.nothing() && remains.unused_memory().next().is_none();
+    html! {
+        h3 { "What is left of it" }
+        @if clean { p { "Nothing: no process, port, GPU memory or shared memory of the run." } }
+        @else {
+            ul {
+                @if remains.processes > 0 { li { (count(remains.processes as usize, "process", "processes")) } }
+                @for port in remains.ports.iter().take(LEFT) { li { "port " (tell_within(port, 60)) } }
+                @if let Some(bytes) = remains.gpu_bytes.filter(|&bytes| bytes > 0) { li { (size(bytes)) " of GPU memory" } }
+                @for one in remains.all().filter(|one| one.holders.is_empty()).take(LEFT) {
+                    li {
+                        code { (tell_within(&one.name, 200)) } ", " (size(one.bytes))
+                        span.quiet { ", " (tell_within(one.proof.as_deref().unwrap_or("made while it ran"), 120)) }
+                    }
+                }
+            }
+        }
+        @for one in remains.unchecked.iter().take(LEFT) { p.quiet { "Not checked: " (tell_within(one, 200)) } }
     }
 }
 
