@@ -2,7 +2,7 @@
 
 use crate::case::Study;
 use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
-use crate::facts::{Container, Frame, Look, Visited};
+use crate::facts::{Container, Frame, Look};
 use crate::growth::{growth, keepers, threads};
 use crate::kept::{Inside, container_words, inside, is_cache_name};
 use crate::place::is_user_file;
@@ -38,7 +38,8 @@ fn judge(study: &Study<'_>) -> Option<Finding> {
     let keeper = keepers.iter().find(|keeper| keeper.cache);
     let library = study.case.looks.iter().filter(|look| inside_cache(look)).count();
     let native = study.case.looks.iter().find_map(native_call);
-    if keeper.is_none() && library == 0 && native.is_none() && counted.is_none() {
+    let glanced = study.case.looks.iter().any(glanced);
+    if keeper.is_none() && library == 0 && native.is_none() && counted.is_none() && !glanced {
         return None;
     }
     let mut facts = vec![super::app_retention::growth_fact(&growth)];
@@ -86,21 +87,19 @@ fn with_advice(finding: Finding) -> Finding {
 /// the program loaded itself.
 fn native_call(look: &Look) -> Option<Frame> {
     let stacks = look.processes.iter().filter(|process| process.in_tree).flat_map(|process| &process.threads).filter_map(|thread| thread.python.as_ref());
-    let on_a_stack = stacks.into_iter().find_map(|stack| {
+    stacks.into_iter().find_map(|stack| {
         let user = stack.frames.iter().position(|frame| is_user_file(&frame.file))?;
         let package = stack.frames[..user].iter().any(|frame| super::fork_after_threads::has_threads(&frame.file));
         let line = look.source_line(&stack.frames[user].file, stack.frames[user].line).unwrap_or_default();
         let own = ["lib.", "_C.", "cdll.", "dll."].iter().any(|word| line.contains(word));
         (package || own).then(|| stack.frames[user].clone())
-    });
-    // In a burst of glances: a function of such a package, called as often as the user's line.
-    on_a_stack.or_else(|| {
-        let package = look.visited.iter().find(|visited| super::fork_after_threads::has_threads(&visited.frame.file))?;
-        let calls = |visited: &&Visited| {
-            visited.pid == package.pid && visited.times >= package.times && is_user_file(&visited.frame.file)
-        };
-        look.visited.iter().filter(calls).find(|visited| visited.frame.function != "<module>").map(|visited| visited.frame.clone())
     })
+}
+
+/// In a burst of glances a function of a package of native code was met. Nearly every
+/// program of this kind calls one, so it is worth a place among others and no weight.
+fn glanced(look: &Look) -> bool {
+    look.visited.iter().any(|visited| super::fork_after_threads::has_threads(&visited.frame.file))
 }
 
 fn inside_cache(look: &Look) -> bool {
