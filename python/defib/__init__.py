@@ -3,6 +3,7 @@
 `stage`, `progress`, `heartbeat` and `ready` tell a supervisor how far a program is.
 `isolated` runs a function in a process of its own and really ends it at its time limit.
 `watch_loop` names the line that blocks an asyncio event loop.
+`python -m defib.worker` hosts a predictor, for the worker pools to come.
 """
 
 from defib._errors import RemoteError, Timeout, WorkerDied
