@@ -114,6 +114,15 @@ pub fn after(state: JobState, what: Move) -> Option<JobState> {
     }
 }
 
+/// Where an attempt goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Choice {
+    /// Backend.
+    pub backend: String,
+    /// Profile of it.
+    pub profile: String,
+}
+
 /// A job that is handed in.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct NewJob {
@@ -121,6 +130,8 @@ pub struct NewJob {
     pub id: String,
     /// Route or backend that shall do it.
     pub route: String,
+    /// Where its first attempt goes.
+    pub start: Choice,
     /// Inputs: names and JSON values; files as `{"sha256": …}`.
     pub inputs: serde_json::Value,
     /// Higher goes first.

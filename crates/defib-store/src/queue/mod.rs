@@ -4,8 +4,10 @@
 //! database is another implementation, held to the same contract
 //! (`tests/queue/contract.rs`). Times come in as numbers, so that a test has its own.
 
-use defib_core::job::{Job, JobState, NewJob};
-use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, HashSet};
+
+use defib_core::job::{Choice, Job, JobState, NewJob};
+use serde_json::Value;
 
 mod schema;
 mod sqlite;
@@ -82,17 +84,21 @@ pub struct Claimed {
     pub job: NewJob,
     /// Number of the attempt: say it with everything that is said of the job.
     pub attempt: u32,
-    /// Backend and profile that recovery chose for this attempt, if it did.
-    pub choice: Option<Choice>,
+    /// Backend and profile of this attempt.
+    pub choice: Choice,
 }
 
-/// Where the next attempt goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Choice {
-    /// Backend.
-    pub backend: String,
-    /// Profile of it.
-    pub profile: String,
+/// Who claims, and what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claimant<'a> {
+    /// Jobs for this backend.
+    pub backend: &'a str,
+    /// This job only.
+    pub only: Option<&'a str>,
+    /// Who claims.
+    pub owner: &'a str,
+    /// How long the claim holds without a heartbeat, milliseconds.
+    pub lease_ms: i64,
 }
 
 /// What comes after a failed attempt.
@@ -104,8 +110,10 @@ pub enum Next {
     Retry {
         /// Milliseconds since the epoch.
         not_before_ms: i64,
-        /// Where it goes; `None` leaves it to the route.
-        choice: Option<Choice>,
+        /// Where it goes.
+        choice: Choice,
+        /// What was decided and why, for the history of the job.
+        decision: Value,
     },
 }
 
@@ -115,7 +123,7 @@ pub struct Failure {
     /// Id of the cause.
     pub cause: String,
     /// `{"cause", "explanation", "report"}`, kept if the job fails with it.
-    pub error: serde_json::Value,
+    pub error: Value,
 }
 
 /// What a heartbeat learns.
@@ -155,7 +163,7 @@ pub struct JobEvent {
     /// `accepted`, `claimed`, `succeeded`, `failed`, `retry`, `released`, `lost`, `deadline`, `cancel-wanted`, `cancelled`.
     pub kind: String,
     /// What else is to be said.
-    pub data: serde_json::Value,
+    pub data: Value,
 }
 
 /// Jobs by state.
@@ -177,18 +185,13 @@ pub trait Queue: Send + Sync {
     /// [`QueueError::Full`], [`QueueError::KeyUsed`], or the database's.
     fn submit(&self, job: &NewJob, now_ms: i64) -> Result<Submitted, QueueError>;
 
-    /// Takes the job that is due first, highest priority first, for one of these routes.
-    /// The lease runs out at `now_ms + lease_ms` unless a heartbeat renews it.
+    /// Takes the job that is due first, highest priority first. The lease runs out at
+    /// `now_ms + lease_ms` unless a heartbeat renews it. A power cut may lose the claim,
+    /// never the job.
     ///
     /// # Errors
     /// The database's.
-    fn claim(&self, routes: &[String], owner: &str, lease_ms: i64, now_ms: i64) -> Result<Option<Claimed>, QueueError>;
-
-    /// Says which backend and profile the attempt uses.
-    ///
-    /// # Errors
-    /// [`QueueError::Stale`], or the database's.
-    fn chosen(&self, job: &str, attempt: u32, choice: &Choice) -> Result<(), QueueError>;
+    fn claim(&self, claimant: &Claimant<'_>, now_ms: i64) -> Result<Option<Claimed>, QueueError>;
 
     /// Renews the lease.
     ///
@@ -206,7 +209,7 @@ pub trait Queue: Send + Sync {
     ///
     /// # Errors
     /// [`QueueError::Stale`], or the database's.
-    fn succeed(&self, job: &str, attempt: u32, result: &serde_json::Value, now_ms: i64) -> Result<(), QueueError>;
+    fn succeed(&self, job: &str, attempt: u32, result: &Value, now_ms: i64) -> Result<(), QueueError>;
 
     /// The attempt failed. A retry beyond the job's last attempt or deadline is final.
     /// Returns the state of the job then.
@@ -240,12 +243,49 @@ pub trait Queue: Send + Sync {
     /// [`QueueError::Stale`], or the database's.
     fn cancelled(&self, job: &str, attempt: u32, now_ms: i64) -> Result<(), QueueError>;
 
-    /// Queues again what lost workers had, and fails what is beyond its deadline or its
-    /// last attempt.
+    /// Queues again what lost workers had, and fails what is beyond its last attempt or
+    /// waits beyond its deadline; `waits` says for each backend why (`{"cause", "explanation"}`).
     ///
     /// # Errors
     /// The database's.
-    fn expire(&self, now_ms: i64) -> Result<Expired, QueueError>;
+    fn expire(&self, waits: &HashMap<String, Value>, now_ms: i64) -> Result<Expired, QueueError>;
+
+    /// Those that have jobs at work now.
+    ///
+    /// # Errors
+    /// The database's.
+    fn owners(&self) -> Result<Vec<String>, QueueError>;
+
+    /// Queues again what this owner had, who is known to be gone, without waiting for the
+    /// lease.
+    ///
+    /// # Errors
+    /// The database's.
+    fn expire_owner(&self, owner: &str, now_ms: i64) -> Result<Expired, QueueError>;
+
+    /// Sends a waiting job elsewhere: its backend is no longer there.
+    ///
+    /// # Errors
+    /// [`QueueError::NoSuchJob`] where it does not wait, or the database's.
+    fn redirect(&self, job: &str, choice: &Choice, now_ms: i64) -> Result<(), QueueError>;
+
+    /// Fails a waiting job that nobody can do.
+    ///
+    /// # Errors
+    /// [`QueueError::NoSuchJob`] where it does not wait, or the database's.
+    fn reject(&self, job: &str, error: &Value, now_ms: i64) -> Result<(), QueueError>;
+
+    /// Forgets jobs that were over before this time, at most so many; how many it were.
+    ///
+    /// # Errors
+    /// The database's.
+    fn forget(&self, before_ms: i64, most: usize) -> Result<u64, QueueError>;
+
+    /// SHA-256 of every file among the inputs of jobs that are not over, or failed.
+    ///
+    /// # Errors
+    /// The database's.
+    fn inputs_in_use(&self) -> Result<HashSet<String>, QueueError>;
 
     /// One job.
     ///

@@ -31,6 +31,8 @@ CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE,
     route TEXT NOT NULL,
+    backend TEXT NOT NULL,
+    profile TEXT NOT NULL,
     inputs TEXT NOT NULL,
     priority INTEGER NOT NULL,
     not_before_ms INTEGER NOT NULL,
@@ -42,22 +44,21 @@ CREATE TABLE jobs (
     attempt INTEGER NOT NULL DEFAULT 0,
     uncounted INTEGER NOT NULL DEFAULT 0,
     lease_until_ms INTEGER,
-    choice TEXT,
     cancel_wanted INTEGER NOT NULL DEFAULT 0,
     result TEXT,
     error TEXT,
     created_ms INTEGER NOT NULL,
     finished_ms INTEGER
 ) STRICT;
-CREATE INDEX jobs_due ON jobs (route, priority DESC, seq) WHERE state = 'queued';
+CREATE INDEX jobs_due ON jobs (backend, priority DESC, seq) WHERE state = 'queued';
 CREATE INDEX jobs_leases ON jobs (lease_until_ms) WHERE state = 'running';
 CREATE INDEX jobs_deadlines ON jobs (deadline_ms) WHERE state IN ('queued', 'running') AND deadline_ms IS NOT NULL;
 CREATE TABLE attempts (
     job INTEGER NOT NULL REFERENCES jobs (seq),
     n INTEGER NOT NULL,
     owner TEXT NOT NULL,
-    backend TEXT NOT NULL DEFAULT '',
-    profile TEXT NOT NULL DEFAULT '',
+    backend TEXT NOT NULL,
+    profile TEXT NOT NULL,
     outcome TEXT NOT NULL,
     cause TEXT,
     started_ms INTEGER NOT NULL,
@@ -71,6 +72,7 @@ CREATE TABLE events (
     kind TEXT NOT NULL,
     data TEXT NOT NULL
 ) STRICT;
+CREATE INDEX jobs_over ON jobs (finished_ms) WHERE finished_ms IS NOT NULL;
 CREATE INDEX events_by_job ON events (job, id);
 CREATE TABLE progress (
     job INTEGER PRIMARY KEY REFERENCES jobs (seq),

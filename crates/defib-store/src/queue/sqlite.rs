@@ -1,15 +1,16 @@
 //! The embedded queue: one SQLite file, one writing thread, readers beside it.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use defib_core::job::{Attempt, Job, JobState, Move, NewJob, after};
+use defib_core::job::{Attempt, Choice, Job, JobState, Move, NewJob, after};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
-use super::writer::Writer;
+use super::writer::{Safety, Writer};
 use super::{
-    Beat, Cancelling, Choice, Claimed, Counts, Expired, Failure, JobEvent, Next, Queue, QueueError, Submitted, schema,
+    Beat, Cancelling, Claimant, Claimed, Counts, Expired, Failure, JobEvent, Next, Queue, QueueError, Submitted, schema,
 };
 
 /// Seconds after which a full queue may be worth another try.
@@ -46,18 +47,34 @@ impl SqliteQueue {
     /// A change to the job that this attempt has now.
     fn at_work<T: Send + 'static>(
         &self,
+        safety: Safety,
         job: &str,
         attempt: u32,
         change: impl FnOnce(&Connection, &Held) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let job = job.to_owned();
-        self.writer.change(move |connection| {
+        self.writer.change(safety, move |connection| {
             let held = held(connection, &job)?;
             // The fencing token: who was given up carries an older number.
             if held.state != JobState::Running || held.attempt != attempt {
                 return Err(QueueError::Stale { job, attempt });
             }
             change(connection, &held)
+        })
+    }
+}
+
+impl SqliteQueue {
+    /// A change to a job that waits.
+    fn waiting(
+        &self,
+        job: &str,
+        change: impl FnOnce(&Connection, &Held) -> Result<(), QueueError> + Send + 'static,
+    ) -> Result<(), QueueError> {
+        let job = job.to_owned();
+        self.writer.change(Safety::Power, move |connection| {
+            let held = held(connection, &job)?;
+            if held.state == JobState::Queued { change(connection, &held) } else { Err(QueueError::NoSuchJob(job)) }
         })
     }
 }
@@ -72,9 +89,11 @@ struct Held {
     max_attempts: u32,
     deadline_ms: Option<i64>,
     cancel_wanted: bool,
+    backend: String,
 }
 
-const HELD: &str = "seq, state, attempt, attempt - uncounted AS counted, max_attempts, deadline_ms, cancel_wanted";
+const HELD: &str =
+    "seq, backend, state, attempt, attempt - uncounted AS counted, max_attempts, deadline_ms, cancel_wanted";
 
 fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
     Ok(Held {
@@ -85,6 +104,7 @@ fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
         max_attempts: row.get("max_attempts")?,
         deadline_ms: row.get("deadline_ms")?,
         cancel_wanted: row.get("cancel_wanted")?,
+        backend: row.get("backend")?,
     })
 }
 
@@ -149,26 +169,20 @@ fn fail_with(connection: &Connection, held: &Held, what: Move, error: &Value, no
 impl Queue for SqliteQueue {
     fn submit(&self, job: &NewJob, now_ms: i64) -> Result<Submitted, QueueError> {
         let (job, most) = (job.clone(), self.most_queued);
-        self.writer.change(move |connection| accept(connection, &job, most, now_ms))
+        self.writer.change(Safety::Power, move |connection| accept(connection, &job, most, now_ms))
     }
 
-    fn claim(&self, routes: &[String], owner: &str, lease_ms: i64, now_ms: i64) -> Result<Option<Claimed>, QueueError> {
-        let (routes, owner) = (routes.to_vec(), owner.to_owned());
-        self.writer.change(move |connection| take(connection, &routes, &owner, now_ms + lease_ms, now_ms))
-    }
-
-    fn chosen(&self, job: &str, attempt: u32, choice: &Choice) -> Result<(), QueueError> {
-        let choice = choice.clone();
-        self.at_work(job, attempt, move |connection, held| {
-            let mut statement = connection
-                .prepare_cached("UPDATE attempts SET backend = ?3, profile = ?4 WHERE job = ?1 AND n = ?2")?;
-            statement.execute(params![held.seq, held.attempt, choice.backend, choice.profile])?;
-            Ok(())
+    fn claim(&self, claimant: &Claimant<'_>, now_ms: i64) -> Result<Option<Claimed>, QueueError> {
+        let Claimant { backend, only, owner, lease_ms } = *claimant;
+        let (backend, only, owner) = (backend.to_owned(), only.map(str::to_owned), owner.to_owned());
+        self.writer.change(Safety::Process, move |connection| {
+            let claimant = Claimant { backend: &backend, only: only.as_deref(), owner: &owner, lease_ms };
+            take(connection, &claimant, now_ms)
         })
     }
 
     fn heartbeat(&self, job: &str, attempt: u32, lease_ms: i64, now_ms: i64) -> Result<Beat, QueueError> {
-        self.at_work(job, attempt, move |connection, held| {
+        self.at_work(Safety::Process, job, attempt, move |connection, held| {
             let mut statement = connection.prepare_cached("UPDATE jobs SET lease_until_ms = ?2 WHERE seq = ?1")?;
             statement.execute(params![held.seq, now_ms + lease_ms])?;
             Ok(Beat { cancel_wanted: held.cancel_wanted })
@@ -176,7 +190,7 @@ impl Queue for SqliteQueue {
     }
 
     fn progress(&self, job: &str, attempt: u32, done: f64, total: Option<f64>) -> Result<(), QueueError> {
-        self.at_work(job, attempt, move |connection, held| {
+        self.at_work(Safety::Process, job, attempt, move |connection, held| {
             let mut statement =
                 connection.prepare_cached("INSERT OR REPLACE INTO progress (job, done, total) VALUES (?1, ?2, ?3)")?;
             statement.execute(params![held.seq, done, total])?;
@@ -186,7 +200,7 @@ impl Queue for SqliteQueue {
 
     fn succeed(&self, job: &str, attempt: u32, result: &Value, now_ms: i64) -> Result<(), QueueError> {
         let result = result.to_string();
-        self.at_work(job, attempt, move |connection, held| {
+        self.at_work(Safety::Power, job, attempt, move |connection, held| {
             go(connection, held, Move::Succeed, now_ms)?;
             end_attempt(connection, held, "succeeded", None, now_ms)?;
             connection
@@ -205,7 +219,7 @@ impl Queue for SqliteQueue {
         now_ms: i64,
     ) -> Result<JobState, QueueError> {
         let (failure, next) = (failure.clone(), next.clone());
-        self.at_work(job, attempt, move |connection, held| {
+        self.at_work(Safety::Power, job, attempt, move |connection, held| {
             end_attempt(connection, held, "failed", Some(&failure.cause), now_ms)?;
             let beyond = |not_before_ms: i64| {
                 held.counted >= held.max_attempts || held.deadline_ms.is_some_and(|deadline| not_before_ms >= deadline)
@@ -215,15 +229,15 @@ impl Queue for SqliteQueue {
                     tell(connection, held.seq, now_ms, "cancelled", &json!({ "attempt": held.attempt }))?;
                     go(connection, held, Move::Cancel, now_ms)
                 }
-                Next::Retry { not_before_ms, choice } if !beyond(not_before_ms) => {
+                Next::Retry { not_before_ms, choice, decision } if !beyond(not_before_ms) => {
                     let state = go(connection, held, Move::Retry, now_ms)?;
-                    let text = choice.as_ref().map(serde_json::to_string).transpose()?;
-                    let mut statement =
-                        connection.prepare_cached("UPDATE jobs SET not_before_ms = ?2, choice = ?3 WHERE seq = ?1")?;
-                    statement.execute(params![held.seq, not_before_ms, text])?;
+                    connection
+                        .prepare_cached("UPDATE jobs SET not_before_ms = ?2 WHERE seq = ?1")?
+                        .execute(params![held.seq, not_before_ms])?;
+                    direct(connection, held, &choice)?;
                     let data = json!({
-                        "attempt": held.attempt, "cause": failure.cause, "not_before_ms": not_before_ms, "choice": choice,
-                        "error": failure.error,
+                        "attempt": held.attempt, "cause": failure.cause, "not_before_ms": not_before_ms,
+                        "choice": choice, "decision": decision,
                     });
                     tell(connection, held.seq, now_ms, "retry", &data)?;
                     Ok(state)
@@ -237,7 +251,7 @@ impl Queue for SqliteQueue {
     }
 
     fn release(&self, job: &str, attempt: u32, now_ms: i64) -> Result<(), QueueError> {
-        self.at_work(job, attempt, move |connection, held| {
+        self.at_work(Safety::Power, job, attempt, move |connection, held| {
             go(connection, held, Move::Release, now_ms)?;
             end_attempt(connection, held, "released", None, now_ms)?;
             connection
@@ -249,7 +263,7 @@ impl Queue for SqliteQueue {
 
     fn cancel(&self, job: &str, now_ms: i64) -> Result<Cancelling, QueueError> {
         let job = job.to_owned();
-        self.writer.change(move |connection| {
+        self.writer.change(Safety::Power, move |connection| {
             let held = held(connection, &job)?;
             match held.state {
                 JobState::Queued => {
@@ -272,15 +286,86 @@ impl Queue for SqliteQueue {
     }
 
     fn cancelled(&self, job: &str, attempt: u32, now_ms: i64) -> Result<(), QueueError> {
-        self.at_work(job, attempt, move |connection, held| {
+        self.at_work(Safety::Power, job, attempt, move |connection, held| {
             go(connection, held, Move::Cancel, now_ms)?;
             end_attempt(connection, held, "cancelled", None, now_ms)?;
             tell(connection, held.seq, now_ms, "cancelled", &json!({ "attempt": held.attempt }))
         })
     }
 
-    fn expire(&self, now_ms: i64) -> Result<Expired, QueueError> {
-        self.writer.change(move |connection| expire(connection, now_ms))
+    fn expire(&self, waits: &HashMap<String, Value>, now_ms: i64) -> Result<Expired, QueueError> {
+        let waits = waits.clone();
+        self.writer.change(Safety::Power, move |connection| {
+            let mut expired = Expired { failed: fail_late(connection, &waits, now_ms)?, ..Expired::default() };
+            let lost = find(connection, "state = 'running' AND lease_until_ms <= ?1", &now_ms)?;
+            lose(connection, lost, &mut expired, now_ms)?;
+            Ok(expired)
+        })
+    }
+
+    fn owners(&self) -> Result<Vec<String>, QueueError> {
+        let reader = self.reader();
+        let mut statement = reader.prepare_cached(
+            "SELECT DISTINCT a.owner FROM jobs j JOIN attempts a ON a.job = j.seq AND a.n = j.attempt
+             WHERE j.state = 'running'",
+        )?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn expire_owner(&self, owner: &str, now_ms: i64) -> Result<Expired, QueueError> {
+        let owner = owner.to_owned();
+        self.writer.change(Safety::Power, move |connection| {
+            let mut expired = Expired::default();
+            let condition = "state = 'running' AND
+                             (SELECT owner FROM attempts WHERE job = jobs.seq AND n = jobs.attempt) = ?1";
+            let lost = find(connection, condition, &owner)?;
+            lose(connection, lost, &mut expired, now_ms)?;
+            Ok(expired)
+        })
+    }
+
+    fn redirect(&self, job: &str, choice: &Choice, now_ms: i64) -> Result<(), QueueError> {
+        let choice = choice.clone();
+        self.waiting(job, move |connection, held| {
+            direct(connection, held, &choice)?;
+            tell(connection, held.seq, now_ms, "redirected", &json!({ "choice": choice }))
+        })
+    }
+
+    fn reject(&self, job: &str, error: &Value, now_ms: i64) -> Result<(), QueueError> {
+        let error = error.clone();
+        self.waiting(job, move |connection, held| fail_with(connection, held, Move::PassDeadline, &error, now_ms))
+    }
+
+    fn forget(&self, before_ms: i64, most: usize) -> Result<u64, QueueError> {
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        self.writer.change(Safety::Process, move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT seq FROM jobs WHERE finished_ms IS NOT NULL AND finished_ms < ?1 ORDER BY finished_ms LIMIT ?2",
+            )?;
+            let old: Vec<i64> =
+                statement.query_map(params![before_ms, most], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            for seq in &old {
+                for table in ["attempts", "events", "progress"] {
+                    connection.prepare_cached(&format!("DELETE FROM {table} WHERE job = ?1"))?.execute([seq])?;
+                }
+                connection.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([seq])?;
+            }
+            Ok(old.len() as u64)
+        })
+    }
+
+    fn inputs_in_use(&self) -> Result<HashSet<String>, QueueError> {
+        let reader = self.reader();
+        let mut statement =
+            reader.prepare_cached("SELECT inputs FROM jobs WHERE state IN ('queued', 'running', 'failed')")?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let mut used = HashSet::new();
+        for row in rows {
+            digests(&serde_json::from_str(&row?)?, &mut used);
+        }
+        Ok(used)
     }
 
     fn get(&self, job: &str) -> Result<Job, QueueError> {
@@ -367,13 +452,15 @@ fn accept(connection: &Connection, job: &NewJob, most: u64, now_ms: i64) -> Resu
         return Err(QueueError::Full { queued, retry_after_s: RETRY_AFTER_S });
     }
     let mut statement = connection.prepare_cached(
-        "INSERT INTO jobs (id, route, inputs, priority, not_before_ms, deadline_ms, timeout_ms, max_attempts,
-                           idempotency_key, state, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'queued', ?10)",
+        "INSERT INTO jobs (id, route, backend, profile, inputs, priority, not_before_ms, deadline_ms, timeout_ms,
+                           max_attempts, idempotency_key, state, created_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'queued', ?12)",
     )?;
     statement.execute(params![
         job.id,
         job.route,
+        job.start.backend,
+        job.start.profile,
         job.inputs.to_string(),
         job.priority,
         job.not_before_ms.unwrap_or(now_ms),
@@ -387,68 +474,92 @@ fn accept(connection: &Connection, job: &NewJob, most: u64, now_ms: i64) -> Resu
     Ok(Submitted::New)
 }
 
-fn take(
-    connection: &Connection,
-    routes: &[String],
-    owner: &str,
-    lease_until_ms: i64,
-    now_ms: i64,
-) -> Result<Option<Claimed>, QueueError> {
-    // The first of each route is found by the index; the first of these goes.
-    let mut first: Option<(i64, i64)> = None;
-    for route in routes {
-        let mut statement = connection.prepare_cached(
-            "SELECT priority, seq FROM jobs
-             WHERE state = 'queued' AND route = ?1 AND not_before_ms <= ?2
-               AND (deadline_ms IS NULL OR deadline_ms > ?2)
-             ORDER BY priority DESC, seq LIMIT 1",
-        )?;
-        let found =
-            statement.query_row(params![route, now_ms], |row| Ok((-row.get::<_, i64>(0)?, row.get(1)?))).optional()?;
-        first = [first, found].into_iter().flatten().min();
-    }
-    let Some((_, seq)) = first else { return Ok(None) };
+/// Where a waiting job goes next.
+fn direct(connection: &Connection, held: &Held, choice: &Choice) -> Result<(), QueueError> {
+    let mut statement = connection.prepare_cached("UPDATE jobs SET backend = ?2, profile = ?3 WHERE seq = ?1")?;
+    statement.execute(params![held.seq, choice.backend, choice.profile])?;
+    Ok(())
+}
+
+fn take(connection: &Connection, claimant: &Claimant<'_>, now_ms: i64) -> Result<Option<Claimed>, QueueError> {
+    let text = format!(
+        "SELECT seq FROM jobs
+         WHERE state = 'queued' AND backend = ?1 AND not_before_ms <= ?2
+           AND (deadline_ms IS NULL OR deadline_ms > ?2) {}
+         ORDER BY priority DESC, seq LIMIT 1",
+        if claimant.only.is_some() { "AND id = ?3" } else { "AND ?3 IS NULL" }
+    );
+    let found = connection
+        .prepare_cached(&text)?
+        .query_row(params![claimant.backend, now_ms, claimant.only], |row| row.get(0))
+        .optional()?;
+    let Some(seq): Option<i64> = found else { return Ok(None) };
     let mut statement = connection.prepare_cached(
         "UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_until_ms = ?2 WHERE seq = ?1
-         RETURNING attempt, choice",
+         RETURNING *, NULL AS done, NULL AS total",
     )?;
-    let (attempt, choice): (u32, Option<String>) =
-        statement.query_row(params![seq, lease_until_ms], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (attempt, job) = statement.query_row(params![seq, now_ms + claimant.lease_ms], |row| {
+        Ok((row.get::<_, u32>("attempt")?, read_job(row)))
+    })?;
+    let (_, job) = job?;
+    let choice = job.new.start.clone();
     connection
-        .prepare_cached("INSERT INTO attempts (job, n, owner, outcome, started_ms) VALUES (?1, ?2, ?3, 'running', ?4)")?
-        .execute(params![seq, attempt, owner, now_ms])?;
-    tell(connection, seq, now_ms, "claimed", &json!({ "attempt": attempt, "owner": owner }))?;
-    let mut statement = connection.prepare_cached(&format!("{JOB} WHERE seq = ?1"))?;
-    let (_, job) = statement.query_row([seq], |row| Ok(read_job(row)))??;
-    let choice = choice.map(|text| serde_json::from_str(&text)).transpose()?;
+        .prepare_cached(
+            "INSERT INTO attempts (job, n, owner, backend, profile, outcome, started_ms)
+             VALUES (?1, ?2, ?3, ?4, ?5, 'running', ?6)",
+        )?
+        .execute(params![seq, attempt, claimant.owner, choice.backend, choice.profile, now_ms])?;
+    let data = json!({ "attempt": attempt, "backend": choice.backend, "profile": choice.profile });
+    tell(connection, seq, now_ms, "claimed", &data)?;
     Ok(Some(Claimed { job: job.new, attempt, choice }))
 }
 
-fn expire(connection: &Connection, now_ms: i64) -> Result<Expired, QueueError> {
-    let mut expired = Expired::default();
-    let most = i64::try_from(MOST_EXPIRED).unwrap_or(i64::MAX);
-    let find = |condition: &str| -> Result<Vec<(String, Held)>, QueueError> {
-        let text = format!("SELECT id, {HELD} FROM jobs WHERE {condition} ORDER BY seq LIMIT ?2");
-        let mut statement = connection.prepare_cached(&text)?;
-        let rows = statement.query_map(params![now_ms, most], |row| Ok((row.get("id")?, read_held(row)?)))?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    };
-    for (id, held) in find("state IN ('queued', 'running') AND deadline_ms IS NOT NULL AND deadline_ms <= ?1")? {
-        if held.state == JobState::Running {
-            end_attempt(connection, &held, "failed", Some("deadline"), now_ms)?;
-        }
-        let error = json!({ "cause": "deadline", "explanation": "its deadline passed before it was done" });
+/// Jobs that fit a condition on `?1`, a bounded number of them.
+fn find(
+    connection: &Connection,
+    condition: &str,
+    value: &dyn rusqlite::ToSql,
+) -> Result<Vec<(String, Held)>, QueueError> {
+    let text = format!("SELECT id, {HELD} FROM jobs WHERE {condition} ORDER BY seq LIMIT {MOST_EXPIRED}");
+    let mut statement = connection.prepare_cached(&text)?;
+    let rows = statement.query_map([value], |row| Ok((row.get("id")?, read_held(row)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Fails what waits beyond its deadline. What is at work is ended by its worker, with
+/// evidence.
+fn fail_late(connection: &Connection, waits: &HashMap<String, Value>, now_ms: i64) -> Result<Vec<String>, QueueError> {
+    let mut failed = Vec::new();
+    for (id, held) in find(connection, "state = 'queued' AND deadline_ms IS NOT NULL AND deadline_ms <= ?1", &now_ms)? {
+        let unknown = || json!({ "cause": "unknown", "explanation": "its deadline passed while it waited" });
+        let error = waits.get(&held.backend).cloned().unwrap_or_else(unknown);
         fail_with(connection, &held, Move::PassDeadline, &error, now_ms)?;
-        expired.failed.push(id);
+        failed.push(id);
     }
-    for (id, held) in find("state = 'running' AND lease_until_ms <= ?1")? {
-        end_attempt(connection, &held, "lost", Some("worker-lost"), now_ms)?;
+    Ok(failed)
+}
+
+/// Queues again what a lost worker had, or ends it.
+fn lose(
+    connection: &Connection,
+    lost: Vec<(String, Held)>,
+    expired: &mut Expired,
+    now_ms: i64,
+) -> Result<(), QueueError> {
+    for (id, held) in lost {
+        end_attempt(connection, &held, "lost", None, now_ms)?;
+        let late = held.deadline_ms.is_some_and(|deadline| deadline <= now_ms);
         if held.cancel_wanted {
             go(connection, &held, Move::Cancel, now_ms)?;
             tell(connection, held.seq, now_ms, "cancelled", &json!({ "attempt": held.attempt }))?;
-        } else if held.counted >= held.max_attempts {
-            let explanation = format!("its worker was lost in attempt {} of {}", held.counted, held.max_attempts);
-            let error = json!({ "cause": "worker-lost", "explanation": explanation });
+        } else if late || held.counted >= held.max_attempts {
+            let explanation = format!(
+                "the defib that worked on it was gone in attempt {} of {}{}",
+                held.counted,
+                held.max_attempts,
+                if late { ", and its deadline has passed" } else { "" }
+            );
+            let error = json!({ "cause": "unknown", "explanation": explanation });
             fail_with(connection, &held, Move::Fail, &error, now_ms)?;
             expired.failed.push(id);
         } else {
@@ -457,7 +568,19 @@ fn expire(connection: &Connection, now_ms: i64) -> Result<Expired, QueueError> {
             expired.requeued.push((id, held.attempt));
         }
     }
-    Ok(expired)
+    Ok(())
+}
+
+/// Every file that inputs name: `{"sha256": …}`, at any depth.
+fn digests(inputs: &Value, found: &mut HashSet<String>) {
+    match inputs {
+        Value::Object(fields) => {
+            found.extend(fields.get("sha256").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|value| digests(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| digests(item, found)),
+        _ => {}
+    }
 }
 
 const JOB: &str = "SELECT jobs.*, (SELECT done FROM progress WHERE job = jobs.seq) AS done,
@@ -476,6 +599,7 @@ fn read_job(row: &Row<'_>) -> Result<(i64, Job), QueueError> {
     let new = NewJob {
         id: row.get("id")?,
         route: row.get("route")?,
+        start: Choice { backend: row.get("backend")?, profile: row.get("profile")? },
         inputs: value("inputs")?.unwrap_or_default(),
         priority: row.get("priority")?,
         not_before_ms: (not_before > created_ms).then_some(not_before),

@@ -1,7 +1,7 @@
 //! The one thread that writes: what comes together is committed together.
 //!
 //! A sync of the disk costs far more than the change itself, so all changes that wait
-//! share one. Each runs in a savepoint of its own: one that is refused undoes nothing of
+//! share one, and what only must outlive this process needs none. Each runs in a savepoint of its own: one that is refused undoes nothing of
 //! the others. A caller hears its answer only after the commit.
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -22,10 +22,19 @@ type Answer = Box<dyn FnOnce(Option<QueueError>) + Send>;
 /// the commit.
 type Change = Box<dyn FnOnce(Result<&Connection, QueueError>) -> Answer + Send>;
 
+/// What a change must survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Safety {
+    /// That processes are killed: the system has it.
+    Process,
+    /// A power cut: the disk has it.
+    Power,
+}
+
 /// The way to the thread. When the last is dropped, the thread ends.
 #[derive(Debug)]
 pub(super) struct Writer {
-    changes: SyncSender<Change>,
+    changes: SyncSender<(Safety, Change)>,
 }
 
 impl Writer {
@@ -38,6 +47,7 @@ impl Writer {
     /// Runs a change and returns once it is on disk.
     pub(super) fn change<T: Send + 'static>(
         &self,
+        safety: Safety,
         change: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let (answer, answered) = sync_channel(1);
@@ -48,7 +58,7 @@ impl Writer {
                 let _ = answer.send(failed.map_or(result, Err));
             })
         });
-        self.changes.send(body).map_err(|_| QueueError::Closed)?;
+        self.changes.send((safety, body)).map_err(|_| QueueError::Closed)?;
         answered.recv().map_err(|_| QueueError::Closed)?
     }
 }
@@ -64,16 +74,24 @@ fn in_savepoint<T>(
     result
 }
 
-fn serve(connection: &Connection, waiting: &Receiver<Change>) {
+fn serve(connection: &Connection, waiting: &Receiver<(Safety, Change)>) {
+    let mut safety = Safety::Power;
     while let Ok(first) = waiting.recv() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-            first(Err(error.into()))(None);
+        let mut batch = vec![first];
+        while let Some(next) = (batch.len() < MOST).then(|| waiting.try_recv().ok()).flatten() {
+            batch.push(next);
+        }
+        let wanted =
+            if batch.iter().any(|(safety, _)| *safety == Safety::Power) { Safety::Power } else { Safety::Process };
+        let begun = adjust(connection, &mut safety, wanted).and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"));
+        if let Err(error) = begun {
+            let error = error.to_string();
+            for (_, change) in batch {
+                change(Err(QueueError::Database(error.clone())))(None);
+            }
             continue;
         }
-        let mut answers = vec![first(Ok(connection))];
-        while let Some(next) = (answers.len() < MOST).then(|| waiting.try_recv().ok()).flatten() {
-            answers.push(next(Ok(connection)));
-        }
+        let answers: Vec<Answer> = batch.into_iter().map(|(_, change)| change(Ok(connection))).collect();
         let committed = connection.execute_batch("COMMIT");
         if committed.is_err() {
             let _ = connection.execute_batch("ROLLBACK");
@@ -83,4 +101,16 @@ fn serve(connection: &Connection, waiting: &Receiver<Change>) {
             answer(committed.as_ref().err().map(|error| QueueError::Database(error.to_string())));
         }
     }
+}
+
+/// Synced at every commit, or only when the log is folded into the database.
+fn adjust(connection: &Connection, safety: &mut Safety, wanted: Safety) -> rusqlite::Result<()> {
+    if *safety != wanted {
+        connection.execute_batch(match wanted {
+            Safety::Power => "PRAGMA synchronous = FULL",
+            Safety::Process => "PRAGMA synchronous = NORMAL",
+        })?;
+        *safety = wanted;
+    }
+    Ok(())
 }

@@ -2,12 +2,18 @@
 
 use std::collections::HashMap;
 
-use defib_core::job::{JobState, NewJob};
-use defib_store::queue::{Failure, Next, Queue, Submitted};
+use defib_core::job::{Choice, JobState, NewJob};
+use defib_store::queue::{Claimant, Failure, Next, Queue, Submitted};
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::sqlite;
+
+const CLAIMANT: Claimant<'_> = Claimant { backend: "b", only: None, owner: "w", lease_ms: 100 };
+
+fn start() -> Choice {
+    Choice { backend: "b".into(), profile: "full".into() }
+}
 
 #[derive(Debug, Clone)]
 enum Call {
@@ -49,12 +55,12 @@ proptest! {
                 Call::Submit { priority, deadline_in } => {
                     let id = format!("j{}", jobs.len());
                     let deadline_ms = deadline_in.map(|ms| now + ms);
-                    let new = NewJob { id: id.clone(), route: "r".into(), inputs: json!({}), priority, deadline_ms, max_attempts: 3, ..NewJob::default() };
+                    let new = NewJob { id: id.clone(), route: "r".into(), start: start(), inputs: json!({}), priority, deadline_ms, max_attempts: 3, ..NewJob::default() };
                     prop_assert_eq!(queue.submit(&new, now).unwrap(), Submitted::New);
                     jobs.push(id);
                 }
                 Call::Claim => {
-                    if let Some(found) = queue.claim(&["r".to_owned()], "w", 100, now).unwrap() {
+                    if let Some(found) = queue.claim(&CLAIMANT, now).unwrap() {
                         let last = claimed.iter().filter(|(id, _)| *id == found.job.id).map(|(_, n)| *n).max();
                         prop_assert!(last.is_none_or(|last| found.attempt > last));
                         prop_assert!(!ended.contains_key(&found.job.id));
@@ -68,7 +74,7 @@ proptest! {
                 }
                 Call::Fail { which, again } if !claimed.is_empty() => {
                     let (id, attempt) = &claimed[which % claimed.len()];
-                    let next = if again { Next::Retry { not_before_ms: now + 20, choice: None } } else { Next::Final };
+                    let next = if again { Next::Retry { not_before_ms: now + 20, choice: start(), decision: json!(null) } } else { Next::Final };
                     let failure = Failure { cause: "x".into(), error: json!({}) };
                     if let Ok(state) = queue.fail(id, *attempt, &failure, &next, now) {
                         prop_assert!(!state.over() || ended.insert(id.clone(), state).is_none());
@@ -82,7 +88,7 @@ proptest! {
                     let _ = queue.cancel(&jobs[job % jobs.len()], now).unwrap();
                 }
                 Call::Wait { ms } => now += ms,
-                Call::Expire => drop(queue.expire(now).unwrap()),
+                Call::Expire => drop(queue.expire(&HashMap::new(), now).unwrap()),
                 _ => {}
             }
             // Whatever was over stays what it was.
@@ -98,8 +104,8 @@ proptest! {
         // Everything ends at last: workers come, or leases and deadlines run out.
         for _ in 0..200 {
             now += 1000;
-            queue.expire(now).unwrap();
-            while let Some(found) = queue.claim(&["r".to_owned()], "w", 100, now).unwrap() {
+            queue.expire(&HashMap::new(), now).unwrap();
+            while let Some(found) = queue.claim(&CLAIMANT, now).unwrap() {
                 queue.succeed(&found.job.id, found.attempt, &json!(0), now).unwrap();
             }
         }
