@@ -2,14 +2,15 @@
 //!
 //! By hand, because the shim wants the exact errno and step of a failure, its own
 //! session, a parent-death signal that cannot be raced, and a child that inherits
-//! nothing but its three standard descriptors. Everything the child needs is laid
+//! nothing but its three standard descriptors, and the line to who started it if it has
+//! one. Everything the child needs is laid
 //! out before the fork; between fork and exec it makes plain system calls only.
 #![allow(unsafe_code, reason = "fork and exec with steps that std's Command does not offer")]
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::ptr;
@@ -37,11 +38,13 @@ impl NotStarted {
     }
 }
 
-/// Standard descriptors of the program; `None` leaves ours in place.
+/// Descriptors of the program; `None` leaves ours in place.
 pub(crate) struct Standard {
     pub(crate) descriptors: [Option<OwnedFd>; 3],
     /// Which of them is the terminal that shall control its session.
     pub(crate) controlling: Option<usize>,
+    /// A fourth descriptor that it inherits, under the number it has here.
+    pub(crate) line: Option<OwnedFd>,
 }
 
 /// A program that runs.
@@ -76,6 +79,7 @@ struct Plan {
     mark: Option<u64>,
     descriptors: [RawFd; 3],
     controlling: Option<RawFd>,
+    line: RawFd,
     parent: libc::pid_t,
     report: RawFd,
 }
@@ -122,6 +126,7 @@ pub(crate) fn start(
         mark: spec.mark.then(|| mark_of(&spec.run)),
         descriptors: [descriptor(0), descriptor(1), descriptor(2)],
         controlling: standard.controlling.map(|index| index as RawFd),
+        line: standard.line.as_ref().map_or(-1, AsRawFd::as_raw_fd),
         parent: std::process::id() as libc::pid_t,
         report: report.as_raw_fd(),
     };
@@ -257,6 +262,9 @@ unsafe fn run_child(plan: &mut Plan) -> ! {
         }
         reset_signals();
         libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);
+        if plan.line >= 0 {
+            libc::fcntl(plan.line, libc::F_SETFD, 0);
+        }
         execute(plan)
     }
 }

@@ -44,5 +44,5 @@ pub use kept::{Extent, KeptLog, Piece};
 pub use mark::mark_of;
 pub use pty::{RawMode, WindowSize, in_foreground, set_window_size, window_size};
 pub use shim::shim_main;
-pub use spec::{Keep, RUN_VARIABLE, ShimSpec, Terminal};
+pub use spec::{Keep, LINE_VARIABLE, RUN_VARIABLE, ShimSpec, Terminal};
 pub use supervisor::{AdoptError, Events, Next, Shim, StartError, Waited};

@@ -16,6 +16,9 @@ use crate::pty::WindowSize;
 /// Name of the environment variable that says to which run a process belongs.
 pub const RUN_VARIABLE: &str = "DEFIB_RUN";
 
+/// Name of the environment variable that gives the number of the line's descriptor.
+pub const LINE_VARIABLE: &str = "DEFIB_CONTROL";
+
 /// What to run and how to hold it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShimSpec {
@@ -56,6 +59,9 @@ pub struct ShimSpec {
     /// The program gets no standard input.
     #[serde(default)]
     pub no_input: bool,
+    /// The program has a socket to whoever started it, apart from its output.
+    #[serde(default)]
+    pub line: bool,
 }
 
 impl ShimSpec {
@@ -81,6 +87,7 @@ impl ShimSpec {
             outlives_supervisor: false,
             quiet: false,
             no_input: false,
+            line: false,
         }
     }
 

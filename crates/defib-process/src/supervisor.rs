@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -121,11 +121,12 @@ impl AsFd for Events {
 impl Shim {
     /// Starts the program of `spec` under a shim. Writes the first line of the
     /// journal, and makes this process a subreaper, so that a tree whose shim is
-    /// killed comes to it.
+    /// killed comes to it. The program inherits `line`, and nobody else keeps it: its end
+    /// is seen at the other side when the program is gone.
     ///
     /// # Errors
     /// The step that failed: the journal, the pseudo-terminal, fork or exec.
-    pub fn start(spec: &ShimSpec) -> Result<(Self, Events), StartError> {
+    pub fn start(spec: &ShimSpec, line: Option<OwnedFd>) -> Result<(Self, Events), StartError> {
         rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(failed("become subreaper"))?;
         let journal = Journal::create(&spec.folder, spec.clock).map_err(failed("create the journal"))?;
         let first = Entry { at_s: 0.0, event: first_event(spec) };
@@ -135,6 +136,7 @@ impl Shim {
             journal.write(&first).map_err(failed("write the journal"))?;
         }
         let (ours, theirs) = Link::pair().map_err(failed("make a socket"))?;
+        let spec = &ShimSpec { line: line.is_some(), ..spec.clone() };
         let text = serde_json::to_vec(spec).map_err(failed("write the spec"))?;
         let text = memory_file(&text).map_err(failed("write the spec"))?;
         let pty = match spec.terminal {
@@ -148,6 +150,7 @@ impl Shim {
         if let Some((master, slave)) = &pty {
             passed.extend([master.as_raw_fd(), slave.as_raw_fd()]);
         }
+        passed.extend(line.as_ref().map(AsRawFd::as_raw_fd));
         let pid = start_shim(&passed).map_err(failed("start the shim"))?;
         let handle = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH);
         let handle = handle.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));

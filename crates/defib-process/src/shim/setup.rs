@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::link::Link;
 use crate::notify::Notify;
 use crate::process::{Process, boot_id};
 use crate::relay::{Relay, enlarge};
-use crate::spec::{Keep, ShimSpec};
+use crate::spec::{Keep, LINE_VARIABLE, ShimSpec};
 use crate::sweep::LOCK_FILE;
 use crate::sys;
 
@@ -53,7 +53,9 @@ pub(super) fn set_up() -> io::Result<Option<State>> {
         Some(terminal) if terminal.any() => Some((sys::inherited(MASTER)?, sys::inherited(SLAVE)?)),
         _ => None,
     };
-    sys::close_from(if pty.is_some() { 7 } else { 5 });
+    let next = if pty.is_some() { SLAVE + 1 } else { SPEC + 1 };
+    let line = spec.line.then(|| sys::inherited(next)).transpose()?;
+    sys::close_from(next.cast_unsigned() + u32::from(spec.line));
     for (number, away) in [(0, spec.no_input), (1, spec.quiet), (2, spec.quiet)] {
         if away {
             sys::detach_standard(number)?;
@@ -103,7 +105,7 @@ pub(super) fn set_up() -> io::Result<Option<State>> {
     state.trouble("no lock on the run's folder", lock_error);
     state.trouble("no NOTIFY_SOCKET", notify_error);
     state.trouble("the run cannot be taken over", control_error);
-    match state.start_job(pty) {
+    match state.start_job(pty, line) {
         Ok(started) => Ok(started.then_some(state)),
         Err(error) => {
             let text = format!("the run could not be set up: {error}");
@@ -147,10 +149,12 @@ impl State {
     }
 
     /// Starts the program and the relays; false if it could not be started.
-    fn start_job(&mut self, pty: Option<(OwnedFd, OwnedFd)>) -> io::Result<bool> {
-        let (channels, standard) = self.lay_pipes(pty)?;
-        let address = self.notify.as_ref().map(|notify| notify.address().to_owned());
-        let extra: Vec<_> = address.iter().map(|address| ("NOTIFY_SOCKET", &**address)).collect();
+    fn start_job(&mut self, pty: Option<(OwnedFd, OwnedFd)>, line: Option<OwnedFd>) -> io::Result<bool> {
+        let (channels, mut standard) = self.lay_pipes(pty)?;
+        let address = self.notify.as_ref().map(|notify| ("NOTIFY_SOCKET", notify.address().to_owned()));
+        let number = line.as_ref().map(|line| (LINE_VARIABLE, line.as_raw_fd().to_string()));
+        standard.line = line;
+        let extra: Vec<_> = address.iter().chain(&number).map(|(name, value)| (*name, value.as_str())).collect();
         match job::start(&self.spec, standard, &extra, self.link.as_fd()) {
             Ok(job) => self.job = job,
             Err(failure) => {
@@ -193,7 +197,7 @@ impl State {
         let terminal = self.spec.terminal.unwrap_or_default();
         let wanted = [terminal.stdin, terminal.stdout, terminal.stderr];
         let mut channels = Vec::new();
-        let mut theirs = Standard { descriptors: [None, None, None], controlling: None };
+        let mut theirs = Standard { descriptors: [None, None, None], controlling: None, line: None };
         if let Some((master, slave)) = pty {
             theirs.controlling = wanted.iter().position(|&wanted| wanted);
             for (place, _) in theirs.descriptors.iter_mut().zip(wanted).filter(|(_, wanted)| *wanted) {

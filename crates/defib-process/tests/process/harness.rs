@@ -1,5 +1,6 @@
 //! A supervisor for tests, and what tests need to watch it.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
@@ -23,7 +24,8 @@ pub fn supervise(spec: &str) -> ExitCode {
     let spec: ShimSpec = serde_json::from_str(spec).unwrap();
     let heard = [libc::SIGTERM, libc::SIGINT, libc::SIGTSTP, libc::SIGCONT, libc::SIGUSR1];
     let signals = Signals::block(&heard).unwrap();
-    let (mut shim, mut events) = Shim::start(&spec).unwrap();
+    let line = spec.line.then(|| talk(spec.folder.join("line.txt")));
+    let (mut shim, mut events) = Shim::start(&spec, line).unwrap();
     let mut code = 125;
     loop {
         let mut polled = [PollFd::new(&events, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
@@ -44,6 +46,19 @@ pub fn supervise(spec: &str) -> ExitCode {
         shim.sweep_after_loss(&[]);
     }
     ExitCode::from(code)
+}
+
+/// The program's end of a line on which it is greeted; what it says until its end goes
+/// into the file.
+fn talk(file: std::path::PathBuf) -> std::os::fd::OwnedFd {
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    std::thread::spawn(move || {
+        ours.write_all(b"ping\n").unwrap();
+        let mut said = String::new();
+        ours.read_to_string(&mut said).unwrap();
+        std::fs::write(file, said).unwrap();
+    });
+    theirs.into()
 }
 
 fn hear(events: &mut Events, code: &mut u8) -> bool {

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use defib_core::event::{Event, Stream};
 use rustix::process::Signal;
 
-use crate::harness::{Run, Test, run, run_with, shell, spec, supervisor};
+use crate::harness::{Run, Test, run, run_with, shell, spec, supervisor, wait_until};
 
 pub const TESTS: &[Test] = &[
     ("exit_status_is_passed_on", exit_status_is_passed_on),
@@ -15,6 +15,7 @@ pub const TESTS: &[Test] = &[
     ("script_without_interpreter_line_runs", script_without_interpreter_line_runs),
     ("environment_and_folder", environment_and_folder),
     ("only_three_descriptors", only_three_descriptors),
+    ("a_line_of_its_own", a_line_of_its_own),
     ("listening_socket_is_not_inherited", listening_socket_is_not_inherited),
     ("signals_are_reset", signals_are_reset),
     ("sd_notify", sd_notify),
@@ -31,6 +32,17 @@ fn exit_status_is_passed_on() {
     assert!(matches!(events[1], Event::Shim { .. }));
     assert!(matches!(events[2], Event::Started { .. }));
     assert_eq!(run.tree_ended(), (0, 0));
+}
+
+/// It has the line and nobody else: its end is the end of the line.
+fn a_line_of_its_own() {
+    let script = "import os, socket, sys\nline = socket.socket(fileno=int(os.environ['DEFIB_CONTROL']))\n\
+                  line.sendall(line.recv(99).upper() + b'%d' % len(os.listdir('/proc/self/fd')))\nos.kill(os.getpid(), 9)";
+    let mut run = run_with(&["python3", "-c", script], |spec| spec.line = true);
+    assert_eq!(run.exit(), 128 + 9);
+    let said = wait_until("the end of the line", || std::fs::read_to_string(run.spec.folder.join("line.txt")).ok());
+    // Standard ones, the line, and the folder that is being listed.
+    assert_eq!(said, "PING\n5");
 }
 
 fn killed_by_signal() {
