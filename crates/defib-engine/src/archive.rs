@@ -1,5 +1,6 @@
 //! Finished runs, read back: journal, kept output, report.
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,13 +25,21 @@ const TAIL: u64 = 1 << 20;
 /// The kept output of a run, as far as the judgement needs it.
 #[must_use]
 pub fn output(folder: &Path) -> Log {
+    output_from(folder, HashMap::new())
+}
+
+/// The same from these offsets on, bytes: the output of one piece of work.
+#[must_use]
+#[expect(clippy::implicit_hasher, reason = "one caller's offsets")]
+pub fn output_from(folder: &Path, from: HashMap<Stream, u64>) -> Log {
     let until = Instant::now() + WITHIN;
     let streams = [Stream::Stdout, Stream::Terminal, Stream::Stderr];
     let readers = streams.into_iter().filter_map(|stream| {
         let mut kept = KeptLog::open(folder, stream).ok()?;
         let mut reader = LogReader::new(Some(stream));
         // What could be read counts, also where the rest cannot be.
-        let _ = read_kept(&mut kept, &mut reader, MOST_BYTES, until);
+        let from = from.get(&stream).copied().unwrap_or(0);
+        let _ = read_kept(&mut kept, &mut reader, from, MOST_BYTES, until);
         Some(reader)
     });
     Log::of(readers)
@@ -38,12 +47,12 @@ pub fn output(folder: &Path) -> Log {
 
 /// Reads a stream up to what is there now: all of it, or after so many bytes or at
 /// this time only its end.
-fn read_kept(kept: &mut KeptLog, reader: &mut LogReader, most: u64, until: Instant) -> io::Result<()> {
+fn read_kept(kept: &mut KeptLog, reader: &mut LogReader, from: u64, most: u64, until: Instant) -> io::Result<()> {
     let total = kept.extent()?.total;
     let tail = total.saturating_sub(TAIL);
-    let mut offset = 0;
+    let mut offset = from;
     while offset < total {
-        if offset < tail && (offset >= most || Instant::now() >= until) {
+        if offset < tail && (offset - from >= most || Instant::now() >= until) {
             reader.gap(tail - offset);
             offset = tail;
         }
@@ -200,7 +209,7 @@ mod tests {
         let folder = folder();
         let mut kept = KeptLog::open(folder.path(), Stream::Stderr).unwrap();
         let mut reader = LogReader::new(None);
-        read_kept(&mut kept, &mut reader, 1 << 20, Instant::now() + Duration::from_secs(60)).unwrap();
+        read_kept(&mut kept, &mut reader, 0, 1 << 20, Instant::now() + Duration::from_secs(60)).unwrap();
         let log = Log::of([reader]);
         assert!(log.left_out.unread_bytes > 1 << 20);
         assert_eq!(log.lines[0].number, 1);

@@ -163,6 +163,7 @@ impl<'a> Walk<'a> {
         let plan = Plan {
             limits: Limits { timeout: Some(within), ..Limits::default() },
             no_input: true,
+            set_env: Vec::new(),
             unbuffered: true,
             ..self.session(command)
         };
@@ -193,6 +194,7 @@ impl<'a> Walk<'a> {
             faulthandler: true,
             quiet: true,
             no_input: false,
+            set_env: Vec::new(),
             start: None,
             if_supervisor_dies: IfSupervisorDies::End,
             version: self.plan.version.clone(),

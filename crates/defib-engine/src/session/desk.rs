@@ -8,7 +8,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use defib_process::signals::{Received, Signals};
+use defib_core::event::Ending;
+use defib_process::signals::Signals;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use super::feeds::Happening;
@@ -22,10 +23,22 @@ pub struct Desk {
 #[derive(Debug, Default)]
 struct Line {
     to: Option<Sender<Happening>>,
-    kept: Vec<Received>,
+    kept: Vec<Happening>,
 }
 
 impl Desk {
+    /// One that gets no signals, only orders: that of a worker.
+    #[must_use]
+    pub fn quiet() -> Self {
+        Self { line: Arc::default() }
+    }
+
+    /// Orders the end of the run in progress, or of the next. Without a grace in seconds
+    /// the run's own applies.
+    pub fn order(&self, ending: Ending, grace_s: Option<f64>) {
+        self.pass(Happening::Order(ending, grace_s));
+    }
+
     /// Begins to receive.
     #[must_use]
     pub fn open(signals: Signals) -> Self {
@@ -36,7 +49,7 @@ impl Desk {
                 let mut descriptors = [PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
                 let _ = poll(&mut descriptors, None);
                 while let Ok(Some(received)) = signals.next_signal() {
-                    receiver.pass(received);
+                    receiver.pass(Happening::Signal(received));
                 }
             }
         });
@@ -47,14 +60,18 @@ impl Desk {
     #[must_use]
     pub fn cancelled(&self) -> Option<i32> {
         const ENDS: [i32; 3] = [1, 2, 15];
-        self.line().kept.iter().map(|received| received.signal).find(|signal| ENDS.contains(signal))
+        let signal = |kept: &Happening| match kept {
+            Happening::Signal(received) if ENDS.contains(&received.signal) => Some(received.signal),
+            _ => None,
+        };
+        self.line().kept.iter().find_map(signal)
     }
 
     /// From now on signals go to this run, those that were kept first.
     pub(super) fn connect(&self, to: Sender<Happening>) {
         let mut line = self.line();
-        for received in line.kept.drain(..) {
-            let _ = to.send(Happening::Signal(received));
+        for happening in line.kept.drain(..) {
+            let _ = to.send(happening);
         }
         line.to = Some(to);
     }
@@ -64,11 +81,11 @@ impl Desk {
         self.line().to = None;
     }
 
-    fn pass(&self, received: Received) {
+    fn pass(&self, happening: Happening) {
         let mut line = self.line();
         match &line.to {
-            Some(to) => drop(to.send(Happening::Signal(received))),
-            None => line.kept.push(received),
+            Some(to) => drop(to.send(happening)),
+            None => line.kept.push(happening),
         }
     }
 

@@ -54,7 +54,7 @@ impl Session<'_> {
         remains::note(&self.plan.exe, self.folder, &self.pids, self.shim.journal(), &mut entries);
         let mut log = Log::default();
         if !ended_well(&entries) {
-            log = archive::output(self.folder);
+            log = archive::output_from(self.folder, self.on_duty.output_from());
             kernel_facts(kernel, &self.pids, &log, self.shim.journal());
             entries = read(self.folder)?;
         }

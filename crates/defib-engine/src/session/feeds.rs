@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use defib_core::event::{Entry, Event};
+use defib_core::event::{Ending, Entry, Event};
 use defib_core::facts::{Look, Target};
 use defib_observe::{LookRequest, Sample, Sampler, look_within};
 use defib_process::signals::Received;
@@ -34,6 +34,8 @@ pub enum Happening {
     Counted(Box<Event>),
     /// The tree's memory has been read: proportional set size, bytes.
     Weighed(u64),
+    /// Whoever gives a worker its work wants it to end, within this grace in seconds.
+    Order(Ending, Option<f64>),
     /// There is no GPU, or it cannot be asked: why.
     NoGpu(String),
 }

@@ -225,6 +225,15 @@ impl Session<'_> {
     /// idle, or when its time for that is over.
     pub(super) fn check_recycle(&mut self, happenings: &Receiver<Happening>) {
         let Some((decision, since_s, _)) = &self.memory.recycle else { return };
+        if self.duty.is_some() {
+            // Between two pieces of work; one of them has a deadline of its own.
+            if self.is_idle_worker() && self.seize() {
+                let decision = decision.clone();
+                self.memory.recycle = None;
+                self.end_for_memory(&decision, true, happenings);
+            }
+            return;
+        }
         let idle = self.patience.as_ref().and_then(Patience::verdict).is_some_and(|it| it.grade == Grade::Idle);
         let late = self.now() - since_s >= self.plan.memory.recycle_within.as_secs_f64();
         if self.memory.boundary || idle || late {

@@ -18,6 +18,7 @@
 
 mod adopt;
 mod desk;
+mod duty;
 mod ending;
 mod feeds;
 mod keyboard;
@@ -30,9 +31,11 @@ mod remains;
 mod signals;
 mod start;
 mod supervisor;
+mod worker;
 
 pub use adopt::adopt;
 pub use desk::Desk;
+pub use duty::{Duty, Work};
 pub(crate) use ending::status;
 pub use feeds::Happening;
 pub use memory::MemoryPlan;
@@ -40,3 +43,4 @@ pub use patience::{Advice, Patience, Settings};
 pub use plan::{IfSupervisorDies, Limits, OnStall, Plan};
 pub use start::StartGoal;
 pub use supervisor::{Audience, Finished, SessionError, supervise, supervise_from};
+pub use worker::supervise_worker;

@@ -80,6 +80,9 @@ pub struct Plan {
     pub quiet: bool,
     /// The program gets no standard input.
     pub no_input: bool,
+    /// Variables set for the program.
+    #[serde(default)]
+    pub set_env: Vec<(String, String)>,
     /// End it once it is seen to work.
     #[serde(skip)]
     pub start: Option<StartGoal>,

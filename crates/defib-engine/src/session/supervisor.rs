@@ -1,5 +1,6 @@
 //! The session's main loop.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use rustix::termios::isatty;
 
 use super::adopt;
 use super::desk::Desk;
+use super::duty::Duty;
 use super::feeds::{self, Happening};
 use super::keyboard;
 use super::memory::{self, MemoryWatch};
@@ -26,6 +28,7 @@ use super::plan::{IfSupervisorDies, OnStall, Plan};
 use super::progress::ProgressReader;
 use super::signals::SIGINT;
 use super::start::{Seen, StartWatch};
+use super::worker::OnDuty;
 use crate::archive;
 
 /// Time a look may take while the program runs.
@@ -38,6 +41,8 @@ const STALLED_GRACE_S: f64 = 2.0;
 const MOST_GONE: u32 = 100;
 /// Vital signs are written down no more often than this, seconds.
 const SAMPLES_APART_S: f64 = 0.15;
+/// The same for a worker that is idle, or has pieces of work too short to tell of.
+const IDLE_SAMPLES_APART_S: f64 = 20.0;
 /// Time the last look may take while memory grows.
 pub(super) const MEMORY_LOOK_WITHIN: Duration = Duration::from_millis(1500);
 /// A run that is recycled sooner than this may be over its threshold from the start.
@@ -123,7 +128,8 @@ pub fn supervise_from(
     loop {
         let (sender, happenings) = channel();
         desk.connect(sender.clone());
-        let attempted = attempt(plan, state, &sender, &happenings, audience, lives.restarts);
+        let start = Start { plan, state, restart: lives.restarts, line: None, duty: None };
+        let attempted = attempt(start, &sender, &happenings, audience);
         desk.disconnect();
         let finished = attempted?;
         if !lives.again(&finished, plan, audience) {
@@ -172,13 +178,22 @@ fn recycled(finished: &Finished) -> bool {
         && !finished.entries.iter().any(|entry| matches!(entry.event, Event::Signal { .. }))
 }
 
-fn attempt(
-    plan: &Plan,
-    state: &State,
+/// What to start.
+pub(super) struct Start<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) state: &'a State,
+    /// How often it was started before.
+    pub(super) restart: u32,
+    /// A worker's control descriptor, and what it has to do.
+    pub(super) line: Option<OwnedFd>,
+    pub(super) duty: Option<&'a Duty>,
+}
+
+pub(super) fn attempt(
+    Start { plan, state, restart, line, duty }: Start<'_>,
     sender: &Sender<Happening>,
     happenings: &Receiver<Happening>,
     audience: &mut dyn Audience,
-    restart: u32,
 ) -> Result<Finished, SessionError> {
     let run = RunId::from_entropy(entropy());
     let folder = state.create(&run)?;
@@ -193,7 +208,7 @@ fn attempt(
         spec.set_env.extend(memory::prepare_counting(&folder));
     }
     let kernel = OomWatch::start();
-    let (shim, events) = match Shim::start(&spec) {
+    let (shim, events) = match Shim::start(&spec, line) {
         Ok(started) => started,
         Err(error) => {
             // Nothing was run: an empty folder would only confuse.
@@ -216,6 +231,7 @@ fn attempt(
     let raw = terminal.filter(|terminal| terminal.stdin).and_then(|_| keys(&shim, sender));
     let mut session = Session::new(plan, run.clone(), &folder, shim, spec.clock, sender.clone(), audience);
     session.raw = raw;
+    session.duty = duty;
     session.keyboard = terminal.is_some_and(|terminal| terminal.stdin);
     session.watch(happenings);
     if session.detached {
@@ -245,7 +261,7 @@ fn terminal(plan: &Plan) -> Option<Terminal> {
 
 fn spec(plan: &Plan, run: &RunId, folder: &Path, terminal: Option<Terminal>) -> ShimSpec {
     let unset = |name: &str| std::env::var_os(name).is_none();
-    let mut set_env = Vec::new();
+    let mut set_env = plan.set_env.clone();
     if plan.unbuffered && unset("PYTHONUNBUFFERED") {
         set_env.push(("PYTHONUNBUFFERED".to_owned(), "1".to_owned()));
     }
@@ -314,6 +330,9 @@ pub(super) struct Session<'a> {
     pub(super) closed: bool,
     /// The terminal is gone, and the run goes on without this supervisor.
     pub(super) detached: bool,
+    /// What it has to do, where it is a worker.
+    pub(super) duty: Option<&'a Duty>,
+    pub(super) on_duty: OnDuty,
 }
 
 impl<'a> Session<'a> {
@@ -356,6 +375,8 @@ impl<'a> Session<'a> {
             lost_at: None,
             closed: false,
             detached: false,
+            duty: None,
+            on_duty: OnDuty::default(),
         }
     }
 
@@ -375,6 +396,7 @@ impl<'a> Session<'a> {
             let next = self.patience.as_ref().map_or(now + 1.0, |patience| patience.next_time(now));
             let next = self.next_limit(now).map_or(next, |limit| limit.min(next));
             let next = self.start.as_ref().map_or(next, |start| start.due_s().min(next));
+            let next = self.next_duty(now).map_or(next, |due| due.min(next));
             let next = self.recycle_due_s().map_or(next, |due| due.min(next));
             let wait = Duration::from_secs_f64((next - now).clamp(0.005, 1.0));
             match happenings.recv_timeout(wait) {
@@ -384,6 +406,7 @@ impl<'a> Session<'a> {
             }
             if self.ending.is_none() && !self.exited {
                 self.check_limits(happenings);
+                self.check_duty(happenings);
                 self.check_start(happenings);
                 self.check_recycle(happenings);
             }
@@ -430,6 +453,7 @@ impl<'a> Session<'a> {
                 self.count_interrupt();
             }
             Happening::Suspend => self.suspend(),
+            Happening::Order(ending, grace_s) => self.ordered(ending, grace_s),
             Happening::NoGpu(why) => self.write(Event::Trouble { text: format!("no GPU is watched: {why}") }),
         }
     }
@@ -533,7 +557,8 @@ impl<'a> Session<'a> {
             }
         }
         let pids: Vec<i32> = sample.processes.iter().map(|process| process.pid).collect();
-        if vitals.at_s - self.sample_written_s >= SAMPLES_APART_S {
+        let apart = if self.duty.is_some() && !self.on_duty.told { IDLE_SAMPLES_APART_S } else { SAMPLES_APART_S };
+        if vitals.at_s - self.sample_written_s >= apart {
             self.sample_written_s = vitals.at_s;
             self.write(Event::Sample { vitals: vitals.clone() });
         }
@@ -557,6 +582,9 @@ impl<'a> Session<'a> {
     }
 
     fn ask_patience(&mut self, happenings: &Receiver<Happening>) {
+        if self.is_idle_worker() {
+            return;
+        }
         let now = self.now();
         let Some(patience) = &mut self.patience else { return };
         match patience.advise(now) {
@@ -614,7 +642,7 @@ impl<'a> Session<'a> {
         // It moved in the last moment: then it was no stall.
         let still = self.patience.as_ref().and_then(Patience::verdict);
         let still = still.is_some_and(|verdict| verdict.grade >= defib_core::waits::Grade::Probable);
-        if still && !self.exited {
+        if still && !self.exited && self.seize() {
             let grace = self.plan.grace.map_or(STALLED_GRACE_S, |grace| grace.as_secs_f64());
             self.end(Ending::Stalled { quiet_s }, Some(grace));
         }
@@ -638,6 +666,12 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn end(&mut self, ending: Ending, grace_s: Option<f64>) {
+        if let Some(duty) = self.duty {
+            duty.close();
+            if self.on_duty.ended_in.is_none() {
+                self.on_duty.ended_in = duty.work();
+            }
+        }
         self.ending = Some(ending.clone());
         match grace_s {
             Some(grace_s) => self.shim.end_within(ending, grace_s),

@@ -299,6 +299,7 @@ impl Run {
             faulthandler: !self.no_faulthandler,
             quiet: false,
             no_input: false,
+            set_env: Vec::new(),
             start: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             exe: own_binary()?,
