@@ -1,6 +1,7 @@
 //! What a cause is, and what one says about a case.
 
 use crate::case::Study;
+use crate::recovery::Remedy;
 use crate::report::{NextStep, Place};
 
 /// Groups of evidence; items within one depend on each other, so at most one ratio of each counts.
@@ -171,32 +172,6 @@ impl Finding {
     }
 }
 
-impl Retry {
-    /// In words, for the page of causes.
-    #[must_use]
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::Never => "The same run fails the same way: change something first.",
-            Self::Later => "The same run may succeed later.",
-            Self::Fresh => "A fresh process may succeed.",
-            Self::Lighter => "A lighter run may succeed.",
-        }
-    }
-}
-
-/// Whether trying again can help; recovery starts from this.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// The same run fails the same way: change something first.
-    Never,
-    /// The same run may succeed later.
-    Later,
-    /// A fresh process may succeed.
-    Fresh,
-    /// A lighter run may succeed.
-    Lighter,
-}
-
 /// One row of the catalogue. Each lives in its own file under `causes/`.
 #[derive(Debug)]
 pub struct Cause {
@@ -214,8 +189,8 @@ pub struct Cause {
     pub by_hand: &'static [&'static str],
     /// What to do about it in general; a report's next steps say more.
     pub remedies: &'static [&'static str],
-    /// Can trying again help?
-    pub retry: Retry,
+    /// What recovery does about it, unless the configuration says otherwise.
+    pub remedy: Remedy,
     /// What it says about a case.
     pub judge: fn(&Study<'_>) -> Option<Finding>,
 }

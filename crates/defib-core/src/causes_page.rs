@@ -35,7 +35,7 @@ pub fn page() -> String {
         for step in cause.remedies {
             let _ = writeln!(text, "  - {step}");
         }
-        let _ = writeln!(text, "- {}", cause.retry.words());
+        let _ = writeln!(text, "- {}", cause.remedy.words());
     }
     text
 }

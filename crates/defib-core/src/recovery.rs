@@ -13,24 +13,32 @@ use serde::{Deserialize, Serialize};
 pub enum Remedy {
     /// Trying again cannot help.
     Never,
-    /// The same again, after a growing pause.
+    /// The same once more; then the next backend.
+    Again,
+    /// The same again, after a growing pause; then the next backend.
     Later,
-    /// The same again in a fresh worker.
+    /// The same once more in a fresh worker; then the next backend.
     Fresh,
     /// A lighter profile, else the next backend.
     Lighter,
     /// The next profile that is more exact, in a fresh worker: full precision after half.
     Precise,
-    /// The worker is ended, and the next backend has a try.
+    /// The worker is ended, and the next backend has a try; else a lighter profile, else
+    /// a fresh worker, once.
     Elsewhere,
 }
 
 impl Remedy {
+    /// Every remedy.
+    pub const ALL: [Self; 7] =
+        [Self::Never, Self::Again, Self::Later, Self::Fresh, Self::Lighter, Self::Precise, Self::Elsewhere];
+
     /// Its name in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Never => "never",
+            Self::Again => "again",
             Self::Later => "later",
             Self::Fresh => "fresh",
             Self::Lighter => "lighter",
@@ -42,9 +50,21 @@ impl Remedy {
     /// The remedy of this name.
     #[must_use]
     pub fn of(name: &str) -> Option<Self> {
-        [Self::Never, Self::Later, Self::Fresh, Self::Lighter, Self::Precise, Self::Elsewhere]
-            .into_iter()
-            .find(|remedy| remedy.name() == name)
+        Self::ALL.into_iter().find(|remedy| remedy.name() == name)
+    }
+
+    /// In words, for the page of causes.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Never => "The same run fails the same way: change something first.",
+            Self::Again => "The same run may succeed; if it fails again, change something first.",
+            Self::Later => "The same run may succeed later.",
+            Self::Fresh => "A fresh process may succeed.",
+            Self::Lighter => "A lighter run may succeed.",
+            Self::Precise => "A fresh process at a higher precision may succeed.",
+            Self::Elsewhere => "A fresh process, a lighter run or another machine may succeed.",
+        }
     }
 }
 
@@ -107,43 +127,11 @@ const LONGEST_PAUSE_MS: u64 = 60_000;
 /// Attempts at one place with the remedy [`Remedy::Later`] before the next has a try.
 const MOST_AT_ONE_PLACE: usize = 3;
 
-/// The remedy for a cause, unless the configuration says otherwise.
+/// The remedy for a cause, unless the configuration says otherwise: that of the catalogue.
+/// What is not known may be the state of the process.
 #[must_use]
 pub fn remedy(cause: &str) -> Remedy {
-    match cause {
-        // The request, the configuration, the installation: the same fails the same way.
-        "config-invalid"
-        | "request-rejected"
-        | "auth-failed"
-        | "quota-exhausted"
-        | "content-filter"
-        | "import-missing"
-        | "script-missing"
-        | "program-missing"
-        | "asset-missing"
-        | "model-file-corrupt"
-        | "binary-mismatch"
-        | "illegal-instruction"
-        | "headless-display"
-        | "deadline" => Remedy::Never,
-        // Something outside that passes.
-        "backend-unreachable" | "rate-limited" | "backend-error" | "no-io-timeout" | "port-in-use" => Remedy::Later,
-        // It did not fit.
-        "gpu-oom"
-        | "host-oom-kill"
-        | "shm-exhausted"
-        | "gpu-limit-abort"
-        | "app-retention"
-        | "backend-cache-growth"
-        | "allocator-retention" => Remedy::Lighter,
-        "precision-nan" => Remedy::Precise,
-        // It stands, or the hardware does not do it here.
-        "lock-deadlock" | "native-hang" | "gpu-sync-deadlock" | "backend-stuck" | "collective-stall" | "pipe-full"
-        | "gpu-hardware-fault" | "gpu-unavailable" | "gpu-throttled" | "endless-loop" | "watchdog-kill"
-        | "gpu-oversubscribed" => Remedy::Elsewhere,
-        // The state of the process is spoilt, or nothing is known: a fresh one may do.
-        _ => Remedy::Fresh,
-    }
+    crate::causes::find(cause).map_or(Remedy::Fresh, |cause| cause.remedy)
 }
 
 /// Decides what follows a failed attempt. `places` is the route with all profiles, in the
@@ -169,28 +157,32 @@ pub fn decide(places: &[Place], tried: &[Tried], remedy: Remedy, retry_after_ms:
         Some(place) => Decision::Again { place, after_ms: 0, fresh },
         None => Decision::GiveUp { why },
     };
+    let beside = |aim: Aim| next(&|place: &Place| Some(place.backend.as_str()) == backend && place.aim == aim);
     match remedy {
         Remedy::Never => Decision::GiveUp { why: "the same would fail the same way" },
         Remedy::Later if times < MOST_AT_ONE_PLACE => {
             Decision::Again { place: at, after_ms: pause_ms(times, retry_after_ms, chance), fresh: false }
         }
         Remedy::Later => go(elsewhere(), false, "it failed again and again, and there is no other backend"),
-        // Once more in a fresh worker; then somewhere else.
-        Remedy::Fresh if times < 2 => Decision::Again { place: at, after_ms: 0, fresh: true },
+        Remedy::Again if times < 2 => go(Some(at), false, ""),
+        Remedy::Again => go(elsewhere(), false, "it failed again, and there is no other backend"),
+        Remedy::Fresh if times < 2 => go(Some(at), true, ""),
         Remedy::Fresh => go(elsewhere(), true, "a fresh worker failed too, and there is no other backend"),
-        Remedy::Lighter => {
-            let lighter = next(&|place| Some(place.backend.as_str()) == backend && place.aim == Aim::Lighter);
-            go(
-                lighter.or_else(elsewhere),
-                true,
-                "it does not fit, and there is no lighter profile and no other backend",
-            )
+        Remedy::Lighter => go(
+            beside(Aim::Lighter).or_else(elsewhere),
+            true,
+            "it does not fit, and there is no lighter profile and no other backend",
+        ),
+        Remedy::Precise => go(
+            beside(Aim::Precise).or_else(elsewhere),
+            true,
+            "there is no profile of higher precision and no other backend",
+        ),
+        Remedy::Elsewhere => {
+            let lighter = next(&|place: &Place| place.aim == Aim::Lighter);
+            let once_more = (times < 2).then_some(at);
+            go(elsewhere().or(lighter).or(once_more), true, "it stood still twice, and there is no other backend")
         }
-        Remedy::Precise => {
-            let precise = next(&|place| Some(place.backend.as_str()) == backend && place.aim == Aim::Precise);
-            go(precise.or_else(elsewhere), true, "there is no profile of higher precision and no other backend")
-        }
-        Remedy::Elsewhere => go(elsewhere(), true, "it stood still, and there is no other backend"),
     }
 }
 
@@ -241,7 +233,13 @@ mod tests {
         assert_eq!(after(&[(0, "gpu-oom"), (1, "gpu-oom")]), again(3, true));
         assert_eq!(after(&[(0, "precision-nan")]), again(2, true));
         assert_eq!(after(&[(0, "native-hang")]), again(3, true));
-        assert!(matches!(after(&[(0, "native-hang"), (3, "backend-stuck")]), Decision::GiveUp { .. }));
+        // Nothing else is left: a lighter profile, once more in a fresh worker, and no further.
+        assert_eq!(after(&[(0, "native-hang"), (3, "backend-stuck")]), again(1, true));
+        assert_eq!(after(&[(0, "native-hang"), (3, "backend-stuck"), (1, "native-hang")]), again(1, true));
+        let twice = [(0, "native-hang"), (3, "backend-stuck"), (1, "native-hang"), (1, "native-hang")];
+        assert!(matches!(after(&twice), Decision::GiveUp { .. }));
+        assert_eq!(after(&[(0, "unhandled-exception")]), again(0, false));
+        assert_eq!(after(&[(0, "unhandled-exception"), (0, "unhandled-exception")]), again(3, false));
         assert_eq!(after(&[(0, "native-crash")]), again(0, true));
         assert_eq!(after(&[(0, "native-crash"), (0, "native-crash")]), again(3, true));
         assert_eq!(after(&[(0, "backend-unreachable")]), Decision::Again { place: 0, after_ms: 750, fresh: false });

@@ -9,11 +9,12 @@ use regex::Regex;
 use crate::case::Study;
 use crate::facts::Look;
 use crate::pattern::pattern;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::growth::{growth, threads};
 use crate::report::Place;
 use crate::telling::{base_name, process_name, size};
 use crate::waits::{Graph, NodeId, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "abandoned-threads",
@@ -23,7 +24,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "app-retention",
     by_hand: &["ps -o nlwp -p PID (the number of threads) after each time limit", "py-spy dump --pid PID: several threads inside the same function"],
     remedies: &["run work with a time limit in a process (defib.isolated, ProcessPoolExecutor, subprocess) and end that", "let the work look at a flag between steps"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Fresh,
     judge,
 };
 

@@ -1,12 +1,13 @@
 //! Freed memory is not returned by malloc.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::event::Ending;
 use crate::facts::{Heap, Process};
 use crate::growth::growth;
 use crate::kept::{Inside, inside};
 use crate::telling::{process_name, size};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "allocator-retention",
@@ -16,7 +17,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "app-retention",
     by_hand: &["gdb -p PID -batch -ex 'call (int)malloc_trim(0)': the resident size falls", "tracemalloc shows far less than the resident size"],
     remedies: &["MALLOC_ARENA_MAX=2 and MALLOC_TRIM_THRESHOLD_=65536, or jemalloc by LD_PRELOAD", "malloc_trim(0) after each unit of work"],
-    retry: Retry::Lighter,
+    remedy: Remedy::Lighter,
     judge,
 };
 

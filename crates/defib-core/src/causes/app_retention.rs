@@ -1,12 +1,13 @@
 //! The program keeps references: results, sessions, old models.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Container, TypeCount};
 use crate::growth::{Growth, Keeper, growth, keepers, threads};
 use crate::kept::{Inside, container_words, inside, is_cache_name, type_words};
 use crate::report::Place;
 use crate::telling::{base_name, cut, seconds, size};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "app-retention",
@@ -16,7 +17,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a leak in the library",
     by_hand: &["repeat one request and note RSS after each: a constant step", "tracemalloc, or objgraph.show_growth() between two requests"],
     remedies: &["bound what is kept; write results to disk", "drop the old model before the next is loaded"],
-    retry: Retry::Lighter,
+    remedy: Remedy::Lighter,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "asset-missing",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "config-invalid",
     by_hand: &["ls -l the path in the message, from the working directory of the program", "open the hub address in a browser; echo $HF_HUB_OFFLINE"],
     remedies: &["download the file, or correct the path", "log in to the hub where the model is gated"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

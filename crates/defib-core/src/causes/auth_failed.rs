@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{by_logged_status, cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "auth-failed",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "backend-unreachable",
     by_hand: &["repeat the request with curl -i and the same key"],
     remedies: &["set the key where the program really reads it; ask for the right"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

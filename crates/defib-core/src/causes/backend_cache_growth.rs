@@ -1,13 +1,14 @@
 //! A library caches per shape.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Container, Frame, Look};
 use crate::growth::{growth, keepers, threads};
 use crate::kept::{Inside, container_words, inside, is_cache_name};
 use crate::place::is_user_file;
 use crate::report::Place;
 use crate::telling::{base_name, cut, frame_name, seconds, size};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "backend-cache-growth",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "app-retention",
     by_hand: &["send one shape again and again (flat), then new shapes (steps)"],
     remedies: &["bound the cache", "pad or bucket inputs to few shapes"],
-    retry: Retry::Lighter,
+    remedy: Remedy::Lighter,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{by_logged_status, cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "backend-error",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "request-rejected",
     by_hand: &["curl -i the same request; read the body and the server's log at that time"],
     remedies: &["try again later, or another backend"],
-    retry: Retry::Later,
+    remedy: Remedy::Later,
     judge,
 };
 

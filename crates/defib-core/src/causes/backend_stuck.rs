@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, quoted, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "backend-stuck",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a slow model",
     by_hand: &["ask the server's queue and progress twice, some seconds apart: running, and no step more"],
     remedies: &["interrupt that job on the server, or restart its worker", "set a deadline for progress, not only for the answer"],
-    retry: Retry::Later,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "backend-unreachable",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "no-io-timeout",
     by_hand: &["curl -v the address: name, route, TLS or refusal", "on the server: ss -ltnp"],
     remedies: &["start the server or correct the address", "try again with a pause that grows"],
-    retry: Retry::Later,
+    remedy: Remedy::Later,
     judge,
 };
 

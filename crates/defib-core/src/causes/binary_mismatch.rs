@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "binary-mismatch",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "import-missing",
     by_hand: &["python -c \"import the_package\" alone; ldd on the .so of the message", "pip list: compare with the pair table of the package"],
     remedies: &["install the versions that were built for each other, into a fresh environment"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -6,11 +6,12 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::Frame;
 use crate::pattern::pattern;
 use crate::telling::{cut, frame_name, node_fact, node_place, quoted, seconds, steadiness, told};
 use crate::waits::{Grade, Graph, Node, NodeId};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "collective-stall",
@@ -20,7 +21,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a slow network",
     by_hand: &["py-spy dump of every rank: compare the last collective call"],
     remedies: &["make all ranks take the same path; give collectives a time limit"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::log::Exception;
 use crate::pattern::pattern;
 use crate::telling::{base_name, cut, exceptions, program, quoted, told, told_by_line, trace_place};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "config-invalid",
@@ -18,7 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a hang in configuration",
     by_hand: &["run it with --help, or Hydra's --cfg job", "read the last lines of its error output"],
     remedies: &["correct the option or file that the message names"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "content-filter",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "precision-nan",
     by_hand: &["look for the safety checker's own sentence in the log", "another seed or prompt gives a picture"],
     remedies: &["change the prompt, or the filter's setting where that is allowed"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -6,10 +6,11 @@ use regex::Regex;
 
 use crate::case::Study;
 use crate::pattern::pattern;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Look, Wait};
 use crate::telling::{frame_name, process_name, seconds};
 use crate::waits::Grade;
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "cpu-oversubscribed",
@@ -19,7 +20,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a slow model",
     by_hand: &["cat cpu.stat of the control group twice: nr_throttled", "vmstat 1: more in r than there are CPUs"],
     remedies: &["OMP_NUM_THREADS and workers: product no more than the CPUs", "raise the quota"],
-    retry: Retry::Lighter,
+    remedy: Remedy::Lighter,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, quoted, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "disk-full",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a corrupt file",
     by_hand: &["df -h and df -i of the path in the message"],
     remedies: &["free space there, or write elsewhere"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -1,12 +1,13 @@
 //! Runs for ever in the program's own code.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::event::Ending;
 use crate::facts::{Frame, Look};
 use crate::place::{innermost_user_frame, is_user_file, of_frame};
 use crate::telling::{base_name, frame_name, process_name, seconds};
 use crate::waits::{Graph, Node, enclosing_loop};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "endless-loop",
@@ -16,7 +17,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a freeze",
     by_hand: &["top: one thread at 100 %; py-spy dump thrice: the same function"],
     remedies: &["check what should end the loop"],
-    retry: Retry::Never,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

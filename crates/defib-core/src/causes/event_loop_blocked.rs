@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Frame, Look, Thread, Wait};
 use crate::place::{is_user_file, of_frame};
 use crate::pattern::pattern;
 use crate::telling::{base_name, cut, frame_name, process_name, seconds, thread_name, told_by_line, wait_words};
 use crate::waits::{Graph, Node};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "event-loop-blocked",
@@ -20,7 +21,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "network, deadlock",
     by_hand: &["py-spy dump: _run_once, then your function, then a blocking call", "PYTHONASYNCIODEBUG=1 names slow steps"],
     remedies: &["asyncio.to_thread(…), or an asynchronous client"],
-    retry: Retry::Never,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "fork-after-cuda",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "gpu-unavailable",
     by_hand: &["the sentence about re-initialising CUDA in a forked subprocess"],
     remedies: &["multiprocessing.set_start_method(\"spawn\")"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -1,10 +1,11 @@
 //! A forked child needs a thread or lock that exists only in its parent.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Look, Thread};
 use crate::telling::{frame_name, node_fact, node_place, process_name, steadiness};
 use crate::waits::{Grade, Graph, Node};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "fork-after-threads",
@@ -14,7 +15,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "its own deadlock",
     by_hand: &["ps -o nlwp,stat,wchan -p CHILD: one thread in a futex wait", "py-spy dump of child and parent"],
     remedies: &["set_start_method(\"spawn\") or \"forkserver\", or fork before the first thread"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gpu-context-poisoned",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "whatever failed last",
     by_hand: &["find the FIRST GPU error after the last success", "CUDA_LAUNCH_BLOCKING=1 for the true line"],
     remedies: &["restart the process; nothing else clears the context"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Fresh,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gpu-hardware-fault",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a driver bug",
     by_hand: &["dmesg | grep -i xid: the number tells (13 and 31: often the program; 79: off the bus)", "nvidia-smi -q: ECC, retired pages"],
     remedies: &["restart the machine for 79; check power, seat and heat"],
-    retry: Retry::Never,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gpu-oom",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "host-oom-kill",
     by_hand: &["compare the figures of the message: tried, total, free, reserved", "nvidia-smi: who else holds memory"],
     remedies: &["smaller size or batch, half precision, tiling, offloading", "expandable_segments:True against fragmentation"],
-    retry: Retry::Lighter,
+    remedy: Remedy::Lighter,
     judge,
 };
 

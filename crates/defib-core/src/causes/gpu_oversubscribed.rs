@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, size, told_by_line};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gpu-oversubscribed",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a freeze",
     by_hand: &["Task Manager or driver statistics: shared GPU memory above 0; steps ten times slower"],
     remedies: &["need less GPU memory; forbid the fallback in the driver"],
-    retry: Retry::Lighter,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, frame_name, node_fact, node_place, process_name, seconds, told_by_line};
 use crate::waits::{Graph, Node, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gpu-sync-deadlock",
@@ -18,7 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "memory pressure",
     by_hand: &["native stack: waitUntilCompleted or synchronize; nvidia-smi: 0 %"],
     remedies: &["end the process; synchronise from one thread"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

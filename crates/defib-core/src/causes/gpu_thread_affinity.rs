@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gpu-thread-affinity",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a leak",
     by_hand: &["it works once, fails from request 2 with several workers"],
     remedies: &["use the object only in the thread that made it"],
-    retry: Retry::Never,
+    remedy: Remedy::Fresh,
     judge,
 };
 

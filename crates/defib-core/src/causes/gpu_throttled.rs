@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, quoted};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "gpu-throttled",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a slow model",
     by_hand: &["nvidia-smi -q -d PERFORMANCE: reasons that are Active"],
     remedies: &["cool it; limit its power"],
-    retry: Retry::Later,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

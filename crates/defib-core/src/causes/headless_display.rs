@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "headless-display",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a crash while showing results",
     by_hand: &["echo $DISPLAY $PYOPENGL_PLATFORM as the program sees them"],
     remedies: &["render off screen (EGL, OSMesa, Agg, offscreen), or xvfb-run"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{quoted, size};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "host-oom-kill",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a semaphore leak, ^C, a bad node",
     by_hand: &["dmesg -T | grep -i \"out of memory\"; memory.events of the control group"],
     remedies: &["need less: batch, size, workers, precision", "raise the limit of the container or WSL"],
-    retry: Retry::Lighter,
+    remedy: Remedy::Lighter,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "illegal-instruction",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a corrupt install",
     by_hand: &["status 132; lscpu | grep -i avx"],
     remedies: &["a build for this CPU"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::pattern::pattern;
 use crate::telling::{base_name, program, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "import-missing",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a broken program",
     by_hand: &["THAT_PYTHON -c \"import sys; print(sys.executable, sys.path)\""],
     remedies: &["install the module into the interpreter that really runs"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

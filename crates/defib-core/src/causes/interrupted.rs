@@ -1,10 +1,11 @@
 //! A person or a parent sent SIGINT, SIGTERM or SIGHUP.
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::event::Ending;
 use crate::telling::{quoted, seconds, sender_name, signal_name};
 use crate::waits::Grade;
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "interrupted",
@@ -14,7 +15,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a crash",
     by_hand: &["ask who sends the signal: a closed session, a service manager, a script"],
     remedies: &["start it detached from the session, or as a service"],
-    retry: Retry::Later,
+    remedy: Remedy::Again,
     judge,
 };
 

@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Frame, Look};
 use crate::pattern::pattern;
 use crate::telling::{base_name, cut, frame_name, node_place, process_name, quoted, seconds};
 use crate::waits::Grade;
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "jit-compile-wait",
@@ -19,7 +20,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a freeze",
     by_hand: &["top: cc1plus, ptxas, cicc below it; the cache folder grows", "the second run is fast"],
     remedies: &["let the first run finish; keep the cache folder"],
-    retry: Retry::Later,
+    remedy: Remedy::Later,
     judge,
 };
 

@@ -1,10 +1,11 @@
 //! Threads wait on locks that no running thread will release.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::Wait;
 use crate::telling::{base_name, node_fact, node_place, process_name, seconds, steadiness, stuck, thread_name};
 use crate::waits::{Grade, Graph, Node, NodeId, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "lock-deadlock",
@@ -14,7 +15,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a GPU hang",
     by_hand: &["py-spy dump: two or more threads in acquire; none runs", "cat /proc/PID/task/*/syscall: 202 (futex) without a time limit"],
     remedies: &["take locks in one order; give acquire a timeout"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "model-file-corrupt",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a precision problem",
     by_hand: &["ls -l FILE; head -c 64 FILE | xxd (an LFS pointer, a web page?)"],
     remedies: &["download it again and compare size and hash"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

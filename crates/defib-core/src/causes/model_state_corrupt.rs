@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, quoted, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "model-state-corrupt",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "precision-nan",
     by_hand: &["run one input before and after the swap; find the first failing load of this process"],
     remedies: &["restart the process; load into a fresh object"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Fresh,
     judge,
 };
 

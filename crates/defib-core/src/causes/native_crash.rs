@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::log::FaultDump;
 use crate::pattern::pattern;
 use crate::telling::{cut, quoted, signal_name};
 use crate::waits::Grade;
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "native-crash",
@@ -19,7 +20,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "unhandled-exception",
     by_hand: &["PYTHONFAULTHANDLER=1; dmesg: the library in the segfault line"],
     remedies: &["another version of that library; a smaller input that crashes alone"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Fresh,
     judge,
 };
 

@@ -1,10 +1,11 @@
 //! One native call never returns, with or without the interpreter lock.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::Frame;
 use crate::telling::{frame_name, node_fact, node_place, process_name, seconds, steadiness};
 use crate::waits::{Grade, Graph, Node, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "native-hang",
@@ -14,7 +15,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a deadlock",
     by_hand: &["py-spy dump --native twice: the same native frame; its thread sleeps"],
     remedies: &["run the call in a process with a deadline"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

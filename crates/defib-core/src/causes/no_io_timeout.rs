@@ -1,11 +1,12 @@
 //! A blocking network or camera read with no deadline.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::event::Ending;
 use crate::facts::{Socket, Target};
 use crate::telling::{node_fact, node_place, process_name, seconds, socket_words, steadiness, stuck};
 use crate::waits::{Grade, Node, NodeId, Outside, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "no-io-timeout",
@@ -15,7 +16,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a slow server",
     by_hand: &["ss -tnpi: the connection, its queues, the last byte", "py-spy dump: recv, read or poll"],
     remedies: &["give the call a time limit"],
-    retry: Retry::Later,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -1,9 +1,10 @@
 //! Descendants outlived their owner and hold memory, VRAM or a port.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::facts::{Listener, Process, Target};
 use crate::telling::{cut, process_name, seconds, short_command, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "orphaned-children",
@@ -13,7 +14,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a VRAM leak",
     by_hand: &["pstree -p; ss -ltnp; nvidia-smi: whose parent is 1? (that alone proves nothing)"],
     remedies: &["end them by identity: defib orphans", "start children in a group that ends with their parent"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Fresh,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "os-limit",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "out of memory",
     by_hand: &["ulimit -a; ls /proc/PID/fd | wc -l; cat /proc/PID/limits"],
     remedies: &["close what is not needed; raise the limit"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -1,11 +1,12 @@
 //! Working, but its text sits in a buffer.
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Frame, Look, Process, Target};
 use crate::place::is_user_file;
 use crate::telling::{base_name, frame_name, grouped, process_name, seconds};
 use crate::waits::{Grade, Graph, Node, function_lines, loop_around, loop_body};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "output-buffered",
@@ -15,7 +16,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "\"crashed before its first print\"",
     by_hand: &["strace -e write -p PID: no write to 1 while it works"],
     remedies: &["PYTHONUNBUFFERED=1, python -u, flush=True; stdbuf -oL for filters"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

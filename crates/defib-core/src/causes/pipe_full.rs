@@ -1,10 +1,11 @@
 //! A child writes a pipe that its reader does not drain.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Process, Target};
 use crate::telling::{frame_name, grouped, node_fact, node_place, process_name, short_command, steadiness, stream_words, thread_name, wait_words};
 use crate::waits::{Grade, Graph, Limit, Node, NodeId, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "pipe-full",
@@ -14,7 +15,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a GPU hang",
     by_hand: &["py-spy dump or /proc/PID/syscall: write (1) on a pipe; ls -l /proc/*/fd | grep the inode: who reads?"],
     remedies: &["read while waiting (communicate), or send the output to a file"],
-    retry: Retry::Never,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -1,9 +1,10 @@
 //! A reader waits for end-of-file that a surviving grandchild prevents.
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::telling::{node_fact, node_place, process_name, steadiness, wait_words};
 use crate::waits::{Graph, NodeId};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "pipe-held-by-descendant",
@@ -13,7 +14,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a timeout that does not work",
     by_hand: &["ls -l /proc/*/fd | grep the pipe's inode: a process that is not the child"],
     remedies: &["end the whole process group; redirect the output of background processes"],
-    retry: Retry::Never,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

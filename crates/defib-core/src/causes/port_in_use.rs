@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, seconds, short_command, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "port-in-use",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a crash",
     by_hand: &["ss -ltnp | grep PORT"],
     remedies: &["end the other process, or take another port"],
-    retry: Retry::Later,
+    remedy: Remedy::Later,
     judge,
 };
 

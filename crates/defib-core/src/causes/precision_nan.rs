@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, exceptions, quoted, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "precision-nan",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a corrupt model",
     by_hand: &["check for non-finite values after each stage: which component is first?"],
     remedies: &["full precision or bfloat16 for that component; restart the process"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Precise,
     judge,
 };
 

@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::log::TraceFrame;
 use crate::pattern::pattern;
 use crate::telling::{Told, base_name, exceptions, quoted, told_by_line, trace_place};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "program-missing",
@@ -18,7 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a hang at start",
     by_hand: &["type -a PROGRAM; ls -l its path; head -1 of a script (its interpreter)"],
     remedies: &["install it, correct the path, chmod +x"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{by_logged_status, cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "quota-exhausted",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "rate-limited",
     by_hand: &["the body of the answer: insufficient_quota and the like"],
     remedies: &["buy or raise the quota, or use another backend"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

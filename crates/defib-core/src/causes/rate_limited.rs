@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{by_logged_status, cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "rate-limited",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "quota-exhausted",
     by_hand: &["status 429 or 420; the Retry-After header"],
     remedies: &["wait as long as it says; fewer at once"],
-    retry: Retry::Later,
+    remedy: Remedy::Later,
     judge,
 };
 

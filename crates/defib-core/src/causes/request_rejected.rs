@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{by_logged_status, cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "request-rejected",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "backend-error",
     by_hand: &["the body names the field or node"],
     remedies: &["correct the request; the same one fails again"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

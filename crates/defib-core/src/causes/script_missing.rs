@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::pattern::pattern;
 use crate::telling::{base_name, exceptions, quoted, told_by_line, trace_place};
+use crate::recovery::Remedy;
 
 use super::program_missing::names_folder;
 
@@ -19,7 +20,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a crash in import",
     by_hand: &["ls the path from the working directory that the program really had"],
     remedies: &["correct the path, or the working directory"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::Target;
 use crate::log::FaultDump;
 use crate::pattern::pattern;
 use crate::telling::{cut, exceptions, quoted, size, told, trace_place};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "shm-exhausted",
@@ -19,7 +20,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "native-crash",
     by_hand: &["df -h /dev/shm; status 135 (SIGBUS)"],
     remedies: &["docker run --shm-size; fewer workers; another sharing strategy"],
-    retry: Retry::Never,
+    remedy: Remedy::Lighter,
     judge,
 };
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::Frame;
 use crate::telling::{frame_name, node_fact, node_place, process_name, steadiness, wait_words};
 use crate::waits::{Grade, Graph, NodeId, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "slots-exhausted",
@@ -16,7 +17,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "event-loop-blocked",
     by_hand: &["py-spy dump: as many threads in one wait as the pool has"],
     remedies: &["give inner work its own pool; give back what was taken"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Later,
     judge,
 };
 

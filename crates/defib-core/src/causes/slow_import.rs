@@ -1,11 +1,12 @@
 //! Imports are progressing, only slowly.
 
 use crate::case::{End, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{Frame, Thread};
 use crate::place::{is_user_file, of_frame};
 use crate::telling::{frame_name, process_name, seconds};
 use crate::waits::Grade;
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "slow-import",
@@ -15,7 +16,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a hang before the first print",
     by_hand: &["python -X importtime: which module takes long", "py-spy dump twice: different files being imported"],
     remedies: &["give the start more time; import late what is heavy"],
-    retry: Retry::Later,
+    remedy: Remedy::Later,
     judge,
 };
 

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::facts::{LockFile, Look};
 use crate::pattern::pattern;
 use crate::telling::{cut, node_fact, node_place, process_name, seconds, told};
 use crate::report::Place;
 use crate::waits::{Node, Purpose, enclosing_loop};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "stale-lock",
@@ -20,7 +21,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "network",
     by_hand: &["ls -l the lock; cat it: does that pid live? fuser -v"],
     remedies: &["remove it after making sure that no copy runs"],
-    retry: Retry::Never,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Retry};
+use crate::cause::{Cause, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, told};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "stdio-broken",
@@ -17,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a crash in inference",
     by_hand: &["the last frames are in print, flush or tqdm"],
     remedies: &["keep the reader alive, or send output to a file"],
-    retry: Retry::Never,
+    remedy: Remedy::Never,
     judge,
 };
 

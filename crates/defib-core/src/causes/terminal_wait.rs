@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{told_by_line, cut, node_fact, node_place, process_name, quoted, steadiness, stuck};
 use crate::waits::{Grade, Graph, Node, NodeId, Outside, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "terminal-wait",
@@ -18,7 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a freeze",
     by_hand: &["ps -o stat,wchan: T, or a read of the terminal"],
     remedies: &["answer it; --yes; stdin from /dev/null"],
-    retry: Retry::Never,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

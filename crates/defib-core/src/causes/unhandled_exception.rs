@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::{SECOND_HAND, Study};
-use crate::cause::{Cause, Fact, Finding, Retry};
+use crate::cause::{Cause, Fact, Finding};
 use crate::pattern::pattern;
 use crate::telling::{cut, quoted, told_by_line, trace_place};
 use crate::waits::{Grade, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "unhandled-exception",
@@ -18,7 +19,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "—",
     by_hand: &["the innermost frame of the traceback in your own files"],
     remedies: &["correct that line"],
-    retry: Retry::Never,
+    remedy: Remedy::Again,
     judge,
 };
 

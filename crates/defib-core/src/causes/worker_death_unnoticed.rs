@@ -1,10 +1,11 @@
 //! A parent waits for a child that is dead.
 
 use crate::case::{Lifetime, Study};
-use crate::cause::{Cause, Fact, Finding, Group, Retry, Sign, Strength};
+use crate::cause::{Cause, Fact, Finding, Group, Sign, Strength};
 use crate::facts::{ProcessState, Wait};
 use crate::telling::{cut, node_fact, node_place, process_name, seconds, short_command, signal_name, steadiness, wait_words};
 use crate::waits::{Grade, Graph, Node, NodeId, Purpose};
+use crate::recovery::Remedy;
 
 pub(super) static CAUSE: Cause = Cause {
     id: "worker-death-unnoticed",
@@ -14,7 +15,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "a deadlock",
     by_hand: &["ps --ppid PARENT: a zombie, or a younger worker than the others", "py-spy dump of the parent: queue, result or semaphore"],
     remedies: &["wait with a time limit and ask whether the child lives; ProcessPoolExecutor"],
-    retry: Retry::Fresh,
+    remedy: Remedy::Elsewhere,
     judge,
 };
 

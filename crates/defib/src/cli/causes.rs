@@ -78,7 +78,7 @@ fn explain(out: &mut impl std::io::Write, cause: &Cause) -> std::io::Result<()> 
             writeln!(out, "{:12}  {line}", if index == 0 { name } else { "" })?;
         }
     }
-    writeln!(out, "{:12}  {}", "again", cause.retry.words())
+    writeln!(out, "{:12}  {}", "again", cause.remedy.words())
 }
 
 fn as_json(cause: &Cause) -> serde_json::Value {
@@ -90,7 +90,7 @@ fn as_json(cause: &Cause) -> serde_json::Value {
         "taken_for": cause.taken_for,
         "by_hand": cause.by_hand,
         "remedies": cause.remedies,
-        "again": cause.retry.words(),
+        "again": cause.remedy.words(),
     })
 }
 
