@@ -81,8 +81,19 @@ pub struct Case {
     pub objects: Vec<Objects>,
     /// Last stage the program reported.
     pub stage: Option<String>,
+    /// What is wrong with what a job made.
+    pub made: Made,
     /// Ended processes of the tree: pid, command, seconds of life, for timeouts of others.
     pub lifetimes: Vec<Lifetime>,
+}
+
+/// What is wrong with what a job made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Outputs that hold numbers which are none.
+    pub nonfinite: Vec<String>,
+    /// Images that are black all over.
+    pub black: Vec<String>,
 }
 
 /// A process of the tree that is gone.
@@ -138,6 +149,7 @@ impl Default for Case {
             progress: None,
             units: Vec::new(),
             objects: Vec::new(),
+            made: Made::default(),
             stage: None,
             lifetimes: Vec::new(),
         }

@@ -30,5 +30,6 @@ pub mod slope;
 pub mod snapshot;
 pub mod stage;
 pub mod telling;
+pub mod units;
 pub mod waits;
 pub mod weights;

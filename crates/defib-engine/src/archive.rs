@@ -32,6 +32,11 @@ pub fn output(folder: &Path) -> Log {
 #[must_use]
 #[expect(clippy::implicit_hasher, reason = "one caller's offsets")]
 pub fn output_from(folder: &Path, from: HashMap<Stream, u64>) -> Log {
+    Log::of(readers_from(folder, &from))
+}
+
+/// The kept streams from these offsets on, read but not yet put together.
+pub(crate) fn readers_from(folder: &Path, from: &HashMap<Stream, u64>) -> Vec<LogReader> {
     let until = Instant::now() + WITHIN;
     let streams = [Stream::Stdout, Stream::Terminal, Stream::Stderr];
     let readers = streams.into_iter().filter_map(|stream| {
@@ -42,7 +47,7 @@ pub fn output_from(folder: &Path, from: HashMap<Stream, u64>) -> Log {
         let _ = read_kept(&mut kept, &mut reader, from, MOST_BYTES, until);
         Some(reader)
     });
-    Log::of(readers)
+    readers.collect()
 }
 
 /// Reads a stream up to what is there now: all of it, or after so many bytes or at

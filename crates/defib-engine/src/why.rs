@@ -138,7 +138,7 @@ fn read_all(mut source: impl Read, reader: &mut LogReader) -> std::io::Result<u6
     }
 }
 
-fn report(case: &Case, diagnosis: Diagnosis, id: &str) -> Report {
+pub(crate) fn report(case: &Case, diagnosis: Diagnosis, id: &str) -> Report {
     let mut vitals = log_vitals(&case.log);
     if let (Some(first), Some(last)) = (case.vitals.first(), case.vitals.last()) {
         let span = (last.at_s - first.at_s).max(0.001);

@@ -10,7 +10,6 @@ mod cli;
 mod config;
 mod exit;
 mod present;
-mod units;
 
 fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {

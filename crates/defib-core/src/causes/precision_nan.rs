@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::case::Study;
-use crate::cause::{Cause, Finding, Group, Sign};
+use crate::cause::{Cause, Fact, Finding, Group, Sign};
 use crate::pattern::pattern;
 use crate::telling::{cut, exceptions, quoted, told};
 use crate::recovery::Remedy;
@@ -32,10 +32,26 @@ static ABOUT: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)\b(?:nan|nans|inf
 static HALF: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)float16|\bfp16\b|\.half\(|\bhalf\b|bfloat16|autocast|--precision"));
 
 fn judge(study: &Study<'_>) -> Option<Finding> {
-    let Some((told, _)) = told(study, &SENTENCE) else { return by_signs(study) };
+    let Some((told, _)) = told(study, &SENTENCE) else { return by_output(study).or_else(|| by_signs(study)) };
     let explanation = format!("a half-precision calculation overflowed: {}", cut(&told.text(), 220));
     Some(told.proof(explanation)
         .step("calculate in full precision (float32, --no-half, --no-half-vae) or bfloat16, and restart the process: the values stay in it"))
+}
+
+/// A job's own output: numbers that are none settle it, a black image speaks for it.
+fn by_output(study: &Study<'_>) -> Option<Finding> {
+    const FULL: &str = "calculate in full precision (float32) or bfloat16, and restart the process: the values stay in it";
+    let made = &study.case.made;
+    if let Some(name) = made.nonfinite.first() {
+        let fact = Fact::new("output", format!("`{name}` holds NaN or infinity"));
+        let explanation = format!("values stopped being numbers: the output `{name}` holds NaN or infinity");
+        return Some(Finding::proof(explanation, vec![fact]).step(FULL));
+    }
+    let name = made.black.first()?;
+    let facts = vec![Fact::new("output", format!("every pixel of `{name}` is black")), Fact::new("log", "no content filter said that it blanked the image".to_owned())];
+    let signs = vec![Sign::seen(Group::Log, "a black image without a content filter's sentence")];
+    let explanation = format!("`{name}` is black all over, and no content filter says that it blanked it: values that are not numbers become black pixels");
+    Some(Finding::signs(signs, explanation, facts).step(FULL).step("check for non-finite values after each stage: text encoder, denoiser, decoder"))
 }
 
 /// Warnings of overflow before an error that speaks of values that are no numbers.

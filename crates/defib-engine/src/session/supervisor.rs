@@ -83,6 +83,9 @@ pub enum SessionError {
 pub trait Audience {
     /// Something worth saying now, one or more lines.
     fn notice(&mut self, text: &str);
+
+    /// The program runs: the id of its run, its folder, and its process id.
+    fn started(&mut self, _run: &RunId, _folder: &Path, _pid: i32) {}
 }
 
 /// A run that is over.
@@ -195,7 +198,7 @@ pub(super) fn attempt(
     happenings: &Receiver<Happening>,
     audience: &mut dyn Audience,
 ) -> Result<Finished, SessionError> {
-    let run = RunId::from_entropy(entropy());
+    let run = RunId::from_entropy(crate::entropy());
     let folder = state.create(&run)?;
     let terminal = terminal(plan);
     if plan.if_supervisor_dies == IfSupervisorDies::Keep {
@@ -238,12 +241,6 @@ pub(super) fn attempt(
         return Err(SessionError::Detached(run));
     }
     session.close(&run, kernel, state)
-}
-
-fn entropy() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // The standard library seeds its hashers from the system's entropy.
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 /// Which of the three standard descriptors the program shall see as a terminal.
@@ -498,6 +495,7 @@ impl<'a> Session<'a> {
 
     fn started(&mut self, pid: i32, at_s: f64) {
         self.root = pid;
+        self.audience.started(&self.run, self.folder, pid);
         let limits = self.plan.limits;
         let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs_f64());
         let settings = Settings {

@@ -24,14 +24,14 @@ const WORTH_A_LINE: Duration = Duration::from_millis(300);
 /// Grace for a process whose time is over: it had its time.
 const GRACE_S: f64 = 1.0;
 
-/// Supervises a worker until its process has ended. `line` becomes its control descriptor,
-/// `duty` tells what it has to do, and orders come through `desk`.
+/// Supervises a worker until its process has ended. `line`, if any, becomes its control
+/// descriptor, `duty` tells what it has to do, and orders come through `desk`.
 ///
 /// # Errors
 /// As [`super::supervise`].
 pub fn supervise_worker(
     desk: &Desk,
-    line: OwnedFd,
+    line: Option<OwnedFd>,
     duty: &Arc<Duty>,
     plan: &Plan,
     state: &State,
@@ -39,7 +39,7 @@ pub fn supervise_worker(
 ) -> Result<Finished, SessionError> {
     let (sender, happenings) = channel();
     desk.connect(sender.clone());
-    let start = Start { plan, state, restart: 0, line: Some(line), duty: Some(duty) };
+    let start = Start { plan, state, restart: 0, line, duty: Some(duty) };
     let finished = attempt(start, &sender, &happenings, audience);
     desk.disconnect();
     duty.close();

@@ -104,8 +104,8 @@ pub struct Claimant<'a> {
 /// What comes after a failed attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Next {
-    /// The job fails.
-    Final,
+    /// The job fails, for this reason, which goes into its history.
+    Final(Value),
     /// Another attempt, not before that time.
     Retry {
         /// Milliseconds since the epoch.

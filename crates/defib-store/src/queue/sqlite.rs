@@ -159,11 +159,26 @@ fn end_attempt(
 
 /// Fails the job with this error.
 fn fail_with(connection: &Connection, held: &Held, what: Move, error: &Value, now_ms: i64) -> Result<(), QueueError> {
+    fail_for(connection, held, what, (error, &Value::Null), now_ms)
+}
+
+/// Fails the job with this error, for this reason.
+fn fail_for(
+    connection: &Connection,
+    held: &Held,
+    what: Move,
+    (error, decision): (&Value, &Value),
+    now_ms: i64,
+) -> Result<(), QueueError> {
     go(connection, held, what, now_ms)?;
     connection
         .prepare_cached("UPDATE jobs SET error = ?2 WHERE seq = ?1")?
         .execute(params![held.seq, error.to_string()])?;
-    tell(connection, held.seq, now_ms, "failed", error)
+    // The history is short; the report stands with the job.
+    let data = json!({
+        "attempt": held.attempt, "cause": error["cause"], "explanation": error["explanation"], "decision": decision,
+    });
+    tell(connection, held.seq, now_ms, "failed", &data)
 }
 
 impl Queue for SqliteQueue {
@@ -242,8 +257,8 @@ impl Queue for SqliteQueue {
                     tell(connection, held.seq, now_ms, "retry", &data)?;
                     Ok(state)
                 }
-                Next::Final | Next::Retry { .. } => {
-                    fail_with(connection, held, Move::Fail, &failure.error, now_ms)?;
+                Next::Final(decision) | Next::Retry { decision, .. } => {
+                    fail_for(connection, held, Move::Fail, (&failure.error, &decision), now_ms)?;
                     Ok(JobState::Failed)
                 }
             }

@@ -184,7 +184,7 @@ fn who_was_given_up_is_not_heard(queue: &dyn Queue) {
     assert!(new > old);
     let stale = |result: Result<(), QueueError>| assert!(matches!(result, Err(QueueError::Stale { .. })), "{result:?}");
     stale(queue.succeed(&id, old, &json!("late"), 5 + LEASE));
-    stale(queue.fail(&id, old, &failure(), &Next::Final, 5 + LEASE).map(drop));
+    stale(queue.fail(&id, old, &failure(), &Next::Final(Value::Null), 5 + LEASE).map(drop));
     stale(queue.release(&id, old, 5 + LEASE));
     stale(queue.heartbeat(&id, old, LEASE, 5 + LEASE).map(drop));
     stale(queue.progress(&id, old, 1.0, None));
@@ -230,7 +230,7 @@ fn forgetting(queue: &dyn Queue) {
     let (id, attempt) = claim(queue, 1).unwrap();
     queue.succeed(&id, attempt, &json!(1), 2).unwrap();
     let (id, attempt) = claim(queue, 3).unwrap();
-    queue.fail(&id, attempt, &failure(), &Next::Final, 4).unwrap();
+    queue.fail(&id, attempt, &failure(), &Next::Final(Value::Null), 4).unwrap();
     let used = |queue: &dyn Queue| {
         let mut used: Vec<_> = queue.inputs_in_use().unwrap().into_iter().collect();
         used.sort();

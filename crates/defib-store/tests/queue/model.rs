@@ -74,7 +74,7 @@ proptest! {
                 }
                 Call::Fail { which, again } if !claimed.is_empty() => {
                     let (id, attempt) = &claimed[which % claimed.len()];
-                    let next = if again { Next::Retry { not_before_ms: now + 20, choice: start(), decision: json!(null) } } else { Next::Final };
+                    let next = if again { Next::Retry { not_before_ms: now + 20, choice: start(), decision: json!(null) } } else { Next::Final(json!(null)) };
                     let failure = Failure { cause: "x".into(), error: json!({}) };
                     if let Ok(state) = queue.fail(id, *attempt, &failure, &next, now) {
                         prop_assert!(!state.over() || ended.insert(id.clone(), state).is_none());

@@ -9,7 +9,7 @@ use defib_engine::session::MemoryPlan;
 use defib_store::State;
 
 use crate::config::{Config, MemoryDefaults, Thresholds};
-use crate::units;
+use defib_core::units;
 
 /// A run to be recycled is ended after so long, unless the configuration says otherwise.
 const RECYCLE_WITHIN: Duration = Duration::from_secs(600);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::{own_binary, state};
 use crate::present;
-use crate::units;
+use defib_core::units;
 
 /// Time between the request to end and the kill.
 const GRACE: Duration = Duration::from_secs(2);

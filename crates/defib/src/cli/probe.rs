@@ -14,7 +14,7 @@ use defib_process::signals::Signals;
 use super::run::SIGNALS;
 use super::{own_binary, state};
 use crate::present;
-use crate::units;
+use defib_core::units;
 
 /// A stage failed.
 const STAGE_FAILED: u8 = 1;

@@ -22,7 +22,7 @@ use defib_store::{Index, Retention, RunRow, State};
 use super::{memory, own_binary, snapshot, state};
 use crate::config::{self, Config};
 use crate::present::{self, style};
-use crate::units;
+use defib_core::units;
 
 /// Signals that are forwarded or acted upon: HUP, INT, QUIT, USR1, USR2, TERM, TSTP, CONT, WINCH.
 pub(super) const SIGNALS: [i32; 9] = [1, 2, 3, 10, 12, 15, 20, 18, 28];

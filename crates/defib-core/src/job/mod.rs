@@ -7,6 +7,10 @@
 
 use std::fmt;
 
+mod view;
+
+pub use view::{ErrorView, JobView, OutputView, Pace, ProgressView, ResultView};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +116,14 @@ pub fn after(state: JobState, what: Move) -> Option<JobState> {
         (Running, Move::Claim) => None,
         (Succeeded | Failed | Cancelled, _) => None,
     }
+}
+
+/// An id for a job: `j` and thirteen base-32 digits of this entropy.
+#[must_use]
+pub fn id(entropy: u64) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    let digits = (0..13).map(|place| DIGITS[(entropy >> (place * 5)) as usize & 31] as char);
+    std::iter::once('j').chain(digits).collect()
 }
 
 /// Where an attempt goes.

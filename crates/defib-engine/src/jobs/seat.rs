@@ -1,0 +1,224 @@
+//! The thread of a seat: from a claim to the end of the attempt.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use defib_store::queue::{Claimant, Claimed, QueueError};
+use serde_json::{Map, Value, json};
+
+use super::backend::{Backend, Done, Failed, FailedKind, Seat, Stop, StopWhy, Task};
+use super::check;
+use super::files::{self, Desk};
+use super::recover::{self, Followed};
+use super::service::{LEASE, Shared, now_ms};
+use super::settings::{BackendSettings, FULL};
+
+/// Pause after the queue failed, and how often its answer to the end of an attempt is
+/// sought: a disk that is full for a moment must not cost a result.
+const QUEUE_PAUSE: Duration = Duration::from_secs(1);
+const QUEUE_TRIES: u32 = 30;
+/// Between two looks whether a GPU is free.
+const GPU_WAIT: Duration = Duration::from_millis(500);
+/// Time a worker has to end when the service does.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Works until the service ends.
+pub(super) fn work(shared: &Shared, backend: &dyn Backend, settings: &BackendSettings, number: usize) {
+    let mut seat = backend.seat(number);
+    let mine = Mine { shared, settings, number };
+    if shared.settings.warm && shared.is_working() {
+        seat.warm();
+    }
+    mine.note(&*seat);
+    let Some(bell) = shared.bell(&settings.name) else { return };
+    while shared.is_working() {
+        let rung = bell.rung();
+        let gpus = mine.gpus(&*seat);
+        let Some(held) = shared.gpus.take(&gpus, settings.jobs_per_gpu, GPU_WAIT) else { continue };
+        match mine.claim() {
+            Ok(Some(claimed)) => {
+                mine.attempt(&mut *seat, claimed);
+                drop(held);
+                mine.note(&*seat);
+                continue;
+            }
+            Ok(None) => {}
+            Err(error) => {
+                shared.tell(&format!("{}: no job can be claimed: {error}", settings.name));
+                thread::sleep(QUEUE_PAUSE);
+            }
+        }
+        drop(held);
+        // What ended between two jobs is up again before the next one comes.
+        if shared.settings.warm && !seat.condition().ready {
+            seat.warm();
+            mine.note(&*seat);
+        }
+        bell.wait(rung);
+    }
+    seat.close(CLOSE_WITHIN);
+    mine.note(&*seat);
+}
+
+/// One seat, seen from its thread.
+struct Mine<'a> {
+    shared: &'a Shared,
+    settings: &'a BackendSettings,
+    number: usize,
+}
+
+impl Mine<'_> {
+    fn note(&self, seat: &dyn Seat) {
+        self.shared.note(&self.settings.name, self.number, seat.condition());
+    }
+
+    /// GPUs that the next job uses: those that are configured, or that the process has open.
+    fn gpus(&self, seat: &dyn Seat) -> Vec<String> {
+        let configured = &self.settings.gpus;
+        if configured.is_empty() {
+            seat.condition().pid.map(super::gpus::opened_by).unwrap_or_default()
+        } else {
+            vec![configured[self.number % configured.len()].clone()]
+        }
+    }
+
+    fn claim(&self) -> Result<Option<Claimed>, QueueError> {
+        let claimant = Claimant {
+            backend: &self.settings.name,
+            only: self.shared.settings.only.as_deref(),
+            owner: self.shared.owner.name(),
+            lease_ms: i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX),
+        };
+        self.shared.queue.claim(&claimant, now_ms())
+    }
+
+    /// One attempt, to its end in the queue.
+    fn attempt(&self, seat: &mut dyn Seat, claimed: Claimed) {
+        let begun = Instant::now();
+        let (job, attempt) = (claimed.job.id.clone(), claimed.attempt);
+        let stop = self.shared.begin(&claimed, &self.settings.name, self.number);
+        let made = self.make(seat, &claimed, &stop);
+        let (outcome, cause, told) = match made {
+            Ok(result) => ("succeeded", String::new(), self.told(|| self.succeed(&job, attempt, &result))),
+            Err(failed) if failed.kind == FailedKind::Stopped => match stop.why() {
+                Some(StopWhy::Cancelled) => ("cancelled", String::new(), self.told(|| self.cancelled(&job, attempt))),
+                _ => ("released", String::new(), self.told(|| self.shared.queue.release(&job, attempt, now_ms()))),
+            },
+            Err(failed) => {
+                let cause = failed.cause.clone();
+                ("failed", cause, self.told(|| self.fail(&claimed, &failed)))
+            }
+        };
+        match told {
+            Ok(()) => {}
+            // Given up meanwhile: another attempt has the job.
+            Err(QueueError::Stale { .. }) => {
+                self.shared
+                    .tell(&format!("attempt {attempt} of {job} was given up; what it did ({outcome}) is dropped"));
+            }
+            Err(error) => {
+                self.shared.tell(&format!("the end of attempt {attempt} of {job} could not be kept: {error}"))
+            }
+        }
+        self.shared.metrics.attempt(&self.settings.name, outcome, &cause, begun.elapsed());
+        self.shared.end(&job);
+    }
+
+    /// Tells the queue, again and again where it fails.
+    fn told(&self, tell: impl Fn() -> Result<(), QueueError>) -> Result<(), QueueError> {
+        let mut result = tell();
+        for _ in 0..QUEUE_TRIES {
+            if !matches!(result, Err(QueueError::Database(_))) {
+                break;
+            }
+            thread::sleep(QUEUE_PAUSE);
+            result = tell();
+        }
+        result
+    }
+
+    fn succeed(&self, job: &str, attempt: u32, result: &Value) -> Result<(), QueueError> {
+        self.shared.queue.succeed(job, attempt, result, now_ms())
+    }
+
+    fn cancelled(&self, job: &str, attempt: u32) -> Result<(), QueueError> {
+        self.shared.queue.cancelled(job, attempt, now_ms())
+    }
+
+    /// The cause chooses what is next.
+    fn fail(&self, claimed: &Claimed, failed: &Failed) -> Result<(), QueueError> {
+        let job = &claimed.job;
+        let history = self.shared.queue.get(&job.id)?.attempts;
+        let places = self.shared.settings.places(&job.route).unwrap_or_default();
+        let Followed { failure, next, again } =
+            recover::follow(failed, &history, &places, &self.shared.settings.remedies, now_ms());
+        let state = self.shared.queue.fail(&job.id, claimed.attempt, &failure, &next, now_ms())?;
+        if let Some((pause, backend)) = again.filter(|_| !state.over()) {
+            self.shared.ring(&backend, pause);
+        }
+        Ok(())
+    }
+
+    /// Has the work done and looks at what came out.
+    fn make(&self, seat: &mut dyn Seat, claimed: &Claimed, stop: &Arc<Stop>) -> Result<Value, Failed> {
+        let (job, shared) = (&claimed.job, self.shared);
+        let disk = |error: &dyn std::fmt::Display| Failed::new("disk-full", format!("the job's folder: {error}"));
+        let desk = Desk::make(shared.state.root(), shared.owner.name(), &job.id, claimed.attempt)
+            .map_err(|error| disk(&error))?;
+        let profile = self.settings.profile(&claimed.choice.profile);
+        if profile.is_none() && claimed.choice.profile != FULL {
+            shared.tell(&format!("{}: there is no profile {}; the full one is used", job.id, claimed.choice.profile));
+        }
+        let mut inputs = job.inputs.as_object().cloned().unwrap_or_default();
+        inputs.extend(profile.map(|profile| profile.inputs.clone()).unwrap_or_default());
+        let (values, files) = desk.lay_out(&inputs, &shared.artifacts).map_err(|error| match error {
+            defib_store::ArtifactError::Disk { .. } => disk(&error),
+            _ => Failed::new("asset-missing", error.to_string()),
+        })?;
+        let limit = job.timeout_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        let deadline = job.deadline_ms.map(|at| {
+            let left = u64::try_from(at - now_ms()).unwrap_or(0);
+            Instant::now() + Duration::from_millis(left)
+        });
+        let out = desk.out();
+        let (id, attempt) = (job.id.as_str(), claimed.attempt);
+        let progress = |done: f64, total: Option<f64>| shared.progress(id, attempt, done, total);
+        let stage = |name: &str| shared.stage(id, name);
+        let task = Task {
+            job: id,
+            attempt,
+            inputs: &values,
+            files: &files,
+            out: &out,
+            limit: limit.unwrap_or(self.settings.predict_timeout).min(self.settings.predict_timeout),
+            deadline,
+            profile,
+            stop,
+            progress: &progress,
+            stage: &stage,
+        };
+        let done = seat.work(&task)?;
+        self.accept(seat, &done, &values, &out)
+    }
+
+    /// Output that is what it should be becomes the result.
+    fn accept(
+        &self,
+        seat: &mut dyn Seat,
+        done: &Done,
+        inputs: &Map<String, Value>,
+        out: &std::path::Path,
+    ) -> Result<Value, Failed> {
+        if let Err(wrong) = check::check(done, &self.settings.checks, inputs) {
+            let failed = seat.judge_output(done, wrong.made, &wrong.words);
+            if wrong.spoilt {
+                seat.quarantine(&wrong.words);
+            }
+            return Err(failed);
+        }
+        let outputs = files::keep(&done.files, out, &self.shared.artifacts, self.shared.settings.largest_file)
+            .map_err(|error| Failed::new("disk-full", format!("its outputs cannot be kept: {error}")))?;
+        Ok(json!({ "outputs": outputs, "values": done.values }))
+    }
+}

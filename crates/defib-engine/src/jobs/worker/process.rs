@@ -1,0 +1,204 @@
+//! One worker process: a supervised run with a line to it.
+
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use defib_core::event::{Ending, Stream};
+use defib_core::run::RunId;
+
+use super::super::host::Host;
+use super::protocol::{Ask, Say};
+use crate::session::{Audience, Desk, Duty, Finished, Plan, Work, supervise_worker};
+
+/// Between two looks whether the line has ended.
+const LINE_WITHIN: Duration = Duration::from_secs(1);
+/// Longest time from the end of the line to the report: the shim and the last look are
+/// bounded, this is more than both.
+const REPORT_WITHIN: Duration = Duration::from_secs(60);
+
+/// What became of the run, once it is over.
+type Outcome = Arc<(Mutex<Option<Result<Box<Finished>, String>>>, Condvar)>;
+
+/// A process that takes work.
+pub(super) struct Process {
+    line: BufReader<UnixStream>,
+    text: Vec<u8>,
+    desk: Desk,
+    duty: Arc<Duty>,
+    outcome: Outcome,
+    place: Arc<Mutex<Place>>,
+    /// Jobs it has done.
+    pub(super) jobs: u64,
+}
+
+/// Where the run is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Place {
+    pub(super) run: Option<String>,
+    pub(super) folder: Option<PathBuf>,
+    pub(super) pid: Option<i32>,
+}
+
+/// Passes on what the session says.
+struct Listener<'a> {
+    host: &'a Host,
+    place: &'a Mutex<Place>,
+}
+
+impl Audience for Listener<'_> {
+    fn notice(&mut self, text: &str) {
+        self.host.tell(text);
+    }
+
+    fn started(&mut self, run: &RunId, folder: &std::path::Path, pid: i32) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        *place = Place { run: Some(run.to_string()), folder: Some(folder.to_owned()), pid: Some(pid) };
+    }
+}
+
+impl Process {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// Where no socket can be made.
+    pub(super) fn start(plan: Plan, host: Host) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_read_timeout(Some(LINE_WITHIN))?;
+        let (desk, duty) = (Desk::quiet(), Arc::new(Duty::default()));
+        let (outcome, place) = (Outcome::default(), Arc::new(Mutex::new(Place::default())));
+        let end = ours.try_clone()?;
+        let session = {
+            let (desk, duty, outcome, place) = (desk.clone(), duty.clone(), outcome.clone(), place.clone());
+            move || {
+                let mut listener = Listener { host: &host, place: &place };
+                let finished = supervise_worker(&desk, Some(theirs.into()), &duty, &plan, &host.state, &mut listener);
+                let result = finished.map(Box::new).map_err(|error| error.to_string());
+                *outcome.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+                outcome.1.notify_all();
+                // Also where a process that outlived it holds the other end.
+                let _ = end.shutdown(Shutdown::Both);
+            }
+        };
+        thread::Builder::new().name("defib-worker".to_owned()).spawn(session)?;
+        Ok(Self { line: BufReader::new(ours), text: Vec::new(), desk, duty, outcome, place, jobs: 0 })
+    }
+
+    /// Where its run is, once it has started.
+    pub(super) fn place(&self) -> Place {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// It takes work.
+    pub(super) fn is_open(&self) -> bool {
+        self.duty.is_open()
+    }
+
+    /// Where the output of what comes next begins, bytes.
+    pub(super) fn output_from(&self) -> std::collections::HashMap<Stream, u64> {
+        let Some(folder) = self.place().folder else { return std::collections::HashMap::new() };
+        let length = |stream: Stream| {
+            let file = folder.join(format!("{}.log", stream.stem()));
+            (stream, file.metadata().map_or(0, |meta| meta.len()))
+        };
+        [Stream::Stdout, Stream::Stderr].map(length).into()
+    }
+
+    /// A piece of work begins; false if it takes none.
+    pub(super) fn begin(&self, work: Work) -> bool {
+        self.duty.begin(work)
+    }
+
+    /// It is done.
+    pub(super) fn done(&self) {
+        self.duty.end();
+    }
+
+    /// Says something to the worker.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub(super) fn ask(&mut self, ask: &Ask<'_>) -> io::Result<()> {
+        let mut line = serde_json::to_vec(ask)?;
+        line.push(b'\n');
+        self.line.get_mut().write_all(&line)
+    }
+
+    /// What it says next; `None` once the line has ended. Bounded by the deadline of the
+    /// work at hand: its session ends the process then, and with it the line.
+    pub(super) fn hear(&mut self) -> Option<Say> {
+        loop {
+            match self.line.read_until(b'\n', &mut self.text) {
+                Ok(0) => return None,
+                Ok(_) if self.text.last() == Some(&b'\n') => {
+                    let said = serde_json::from_slice(&self.text);
+                    self.text.clear();
+                    self.duty.heard();
+                    // What is none of our words is not for us.
+                    return Some(said.unwrap_or(Say::Other));
+                }
+                // The end came in the middle of a line.
+                Ok(_) => return None,
+                Err(error) if is_pause(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Orders its end, within this grace.
+    pub(super) fn end(&self, grace: Duration) {
+        self.duty.close();
+        self.desk.order(Ending::StopRequested, Some(grace.as_secs_f64()));
+    }
+
+    /// What ends it from another thread.
+    pub(super) fn ender(&self) -> impl Fn() + Send + 'static {
+        let (desk, duty) = (self.desk.clone(), self.duty.clone());
+        move || {
+            duty.close();
+            desk.order(Ending::StopRequested, Some(0.5));
+        }
+    }
+
+    /// Lets it end by itself and ends it if it does not, within this time.
+    pub(super) fn dismiss(mut self, within: Duration) -> Option<Box<Finished>> {
+        self.duty.close();
+        let _ = self.ask(&Ask::Shutdown);
+        let outcome = self.outcome.clone();
+        if wait(&outcome, within).is_none() {
+            self.end(Duration::from_millis(500));
+        }
+        self.finished()
+    }
+
+    /// Its report, once its line has ended.
+    pub(super) fn finished(self) -> Option<Box<Finished>> {
+        let Self { outcome, desk, .. } = self;
+        if wait(&outcome, LINE_WITHIN).is_none() {
+            // It has closed its line and lives on, or its session is about to end it.
+            desk.order(Ending::StopRequested, Some(1.0));
+        }
+        wait(&outcome, REPORT_WITHIN)?.ok()
+    }
+}
+
+fn wait(outcome: &Outcome, within: Duration) -> Option<Result<Box<Finished>, String>> {
+    let deadline = Instant::now() + within;
+    let mut result = outcome.0.lock().unwrap_or_else(PoisonError::into_inner);
+    while result.is_none() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return None;
+        }
+        result = outcome.1.wait_timeout(result, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    result.take()
+}
+
+fn is_pause(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
