@@ -1,7 +1,7 @@
-"""cog's part. Asynchronous, since cog answers 409 to a second request of a plain predictor."""
-from cog import BasePredictor, Input
+"""cog's part. Asynchronous, since cog answers 409 to a second request of a plain runner."""
+from cog import BaseRunner, Input
 
 
-class Predictor(BasePredictor):
-    async def predict(self, x: int = Input()) -> int:
+class Runner(BaseRunner):
+    async def run(self, x: int = Input()) -> int:
         return x
