@@ -7,9 +7,12 @@
 use std::process::ExitCode;
 
 mod cli;
+mod client;
 mod config;
 mod exit;
 mod present;
+mod server_file;
+mod web;
 
 fn main() -> ExitCode {
     match std::env::args_os().nth(1).as_deref().and_then(std::ffi::OsStr::to_str) {

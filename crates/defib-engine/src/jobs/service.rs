@@ -188,6 +188,7 @@ pub(super) struct Shared {
     seats: Mutex<BTreeMap<(String, usize), SeatView>>,
     running: Mutex<HashMap<String, Running>>,
     phase: AtomicU8,
+    over: (Mutex<bool>, Condvar),
     /// Rises with each change to any job.
     changes: (Mutex<u64>, Condvar),
     listeners: Mutex<Vec<Listener>>,
@@ -218,9 +219,8 @@ impl Shared {
 
     /// Waits so long, or until the service is over.
     pub(super) fn wait_over(&self, within: Duration) {
-        let changes = locked(&self.changes.0);
-        let waits = self.changes.1.wait_timeout_while(changes, within, |_| !self.is_over());
-        drop(waits);
+        let over = locked(&self.over.0);
+        drop(self.over.1.wait_timeout_while(over, within, |over| !*over));
     }
 
     pub(super) fn bell(&self, backend: &str) -> Option<&Bell> {
@@ -330,7 +330,13 @@ impl Shared {
 /// at work.
 pub struct Service {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Service").field("owner", &self.shared.owner).finish_non_exhaustive()
+    }
 }
 
 impl Service {
@@ -356,13 +362,14 @@ impl Service {
             seats: Mutex::default(),
             running: Mutex::default(),
             phase: AtomicU8::new(WORKING),
+            over: <_>::default(),
             changes: <_>::default(),
             listeners: Mutex::default(),
             tell,
         });
         keeper::take_up(&shared);
         redirect(&shared)?;
-        let mut service = Self { shared: shared.clone(), threads: Vec::new() };
+        let service = Self { shared: shared.clone(), threads: Mutex::default() };
         let keeper = shared.clone();
         service.spawn("defib-keeper", move || keeper::keep(&keeper))?;
         for settings in shared.settings.backends.clone() {
@@ -381,8 +388,8 @@ impl Service {
         Ok(service)
     }
 
-    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), ServiceError> {
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(body)?);
+    fn spawn(&self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), ServiceError> {
+        locked(&self.threads).push(thread::Builder::new().name(name.to_owned()).spawn(body)?);
         Ok(())
     }
 
@@ -644,7 +651,7 @@ impl Service {
 
     /// Ends: takes no more jobs, lets those at work finish within the grace or until
     /// `hurry` says so, and hands the rest back to the queue.
-    pub fn stop(mut self, grace: Duration, hurry: &dyn Fn() -> bool) {
+    pub fn stop(&self, grace: Duration, hurry: &dyn Fn() -> bool) {
         self.leave();
         let until = Instant::now() + grace;
         let mut seen = 0;
@@ -654,13 +661,13 @@ impl Service {
         self.end();
     }
 
-    fn end(&mut self) {
+    fn end(&self) {
         self.leave();
         for (_, _, stop) in self.shared.running() {
             stop.stop(StopWhy::Leaving);
         }
         let until = Instant::now() + SEATS_END_WITHIN;
-        let mut threads = std::mem::take(&mut self.threads);
+        let mut threads = std::mem::take(&mut *locked(&self.threads));
         let keeper = (!threads.is_empty()).then(|| threads.remove(0));
         for thread in threads {
             while !thread.is_finished() && Instant::now() < until {
@@ -671,7 +678,8 @@ impl Service {
             }
         }
         self.shared.phase.store(OVER, Ordering::Release);
-        self.shared.changes.1.notify_all();
+        *locked(&self.shared.over.0) = true;
+        self.shared.over.1.notify_all();
         if let Some(keeper) = keeper {
             let _ = keeper.join();
         }
@@ -680,9 +688,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if !self.threads.is_empty() {
-            self.end();
-        }
+        self.end();
     }
 }
 

@@ -76,6 +76,14 @@ impl MemoryFlags {
     }
 }
 
+/// The plan of a backend's workers.
+///
+/// # Errors
+/// Where a threshold cannot be read.
+pub(crate) fn memory_plan(memory: &MemoryDefaults, state: &State) -> anyhow::Result<MemoryPlan> {
+    MemoryFlags::default().plan(&Config { memory: memory.clone(), ..Config::default() }, state)
+}
+
 fn recycle_within(defaults: &MemoryDefaults) -> anyhow::Result<Duration> {
     let Some(text) = &defaults.recycle_within else { return Ok(RECYCLE_WITHIN) };
     units::duration(text).map_err(|error| anyhow!("recycle-within under [memory] in defib.toml: {error}"))

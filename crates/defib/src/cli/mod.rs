@@ -9,6 +9,8 @@ use defib_store::State;
 
 use crate::exit;
 
+pub(crate) use memory::memory_plan;
+
 mod causes;
 mod doctor;
 mod logs;
@@ -18,9 +20,11 @@ mod probe;
 mod run;
 mod runs;
 mod schema;
+mod serve;
 mod show;
 mod snapshot;
 mod stop;
+mod submit;
 mod why;
 
 /// Runs AI programs so that they cannot hang for ever, leak or be orphaned, and says why each one failed.
@@ -42,6 +46,8 @@ enum Command {
     Stop(stop::Stop),
     Orphans(orphans::Orphans),
     Snapshot(snapshot::Snapshot),
+    Serve(serve::Serve),
+    Submit(Box<submit::Submit>),
     Causes(causes::Causes),
     Doctor(doctor::Doctor),
     Schema(schema::Schema),
@@ -73,6 +79,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Stop(stop) => stop.execute(),
         Command::Orphans(orphans) => orphans.execute(),
         Command::Snapshot(snapshot) => snapshot.execute(),
+        Command::Serve(serve) => serve.execute(),
+        Command::Submit(submit) => submit.execute(),
         Command::Causes(causes) => causes.execute(),
         Command::Doctor(doctor) => doctor.execute(),
         Command::Schema(schema) => schema.execute(),
@@ -102,7 +110,7 @@ fn state() -> anyhow::Result<State> {
 }
 
 /// This program's own binary, which the shim and probes are started from.
-fn own_binary() -> anyhow::Result<PathBuf> {
+pub(crate) fn own_binary() -> anyhow::Result<PathBuf> {
     // The link still works when the file was replaced by an update meanwhile.
     let link = PathBuf::from("/proc/self/exe");
     if link.exists() { Ok(link) } else { std::env::current_exe().context("cannot find defib's own binary") }

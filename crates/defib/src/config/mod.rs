@@ -1,11 +1,15 @@
 //! `defib.toml`: the user's own defaults. Flags win over it.
 //!
-//! Looked for in the working directory, then in the XDG configuration folder.
+//! Looked for in the working directory, then in the XDG configuration folder. Keys may be
+//! written with - or _.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
+
+pub(crate) mod jobs;
 
 /// Name of the file.
 const FILE: &str = "defib.toml";
@@ -20,6 +24,14 @@ pub(crate) struct Config {
     pub(crate) memory: MemoryDefaults,
     /// `[keep]`: how much is kept, and how long.
     pub(crate) keep: KeepDefaults,
+    /// `[server]`: where `defib serve` listens, and its limits.
+    pub(crate) server: jobs::ServerConfig,
+    /// `[[backend]]`: what can do jobs.
+    pub(crate) backend: Vec<jobs::BackendConfig>,
+    /// `[[route]]`: in which order backends are asked.
+    pub(crate) route: Vec<jobs::RouteConfig>,
+    /// `[remedy]`: what is done about a cause, where it differs from the catalogue.
+    pub(crate) remedy: BTreeMap<String, String>,
 }
 
 /// Values are written as on the command line.
@@ -106,8 +118,60 @@ pub(crate) fn load() -> anyhow::Result<Config> {
     Ok(Config::default())
 }
 
-fn parse(text: &str) -> anyhow::Result<Config> {
-    Ok(toml::from_str(text)?)
+/// Reads this file, and returns the folder that its paths are relative to.
+///
+/// # Errors
+/// Where it cannot be read or understood.
+pub(crate) fn load_file(file: &Path) -> anyhow::Result<(Config, PathBuf)> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read {}; `--config` names another file", file.display()))?;
+    let config = parse(&text).with_context(|| format!("in {}", file.display()))?;
+    let file = file.canonicalize()?;
+    Ok((config, file.parent().unwrap_or(Path::new("/")).to_owned()))
+}
+
+pub(crate) fn parse(text: &str) -> anyhow::Result<Config> {
+    let read: toml::Table = toml::from_str(text)?;
+    let mut spelled = read.clone();
+    spell(&mut spelled);
+    if spelled == read {
+        // From the text, a complaint shows the line.
+        return Ok(toml::from_str(text)?);
+    }
+    Ok(spelled.try_into()?)
+}
+
+/// Keys as they are known here; names that are the user's own stay as they are.
+fn spell(root: &mut toml::Table) {
+    for (section, from, to) in [("run", '_', "-"), ("memory", '_', "-"), ("keep", '_', "-"), ("server", '-', "_")] {
+        if let Some(toml::Value::Table(table)) = root.get_mut(section) {
+            rename(table, from, to);
+        }
+    }
+    for section in ["backend", "route"] {
+        for table in tables(root, section) {
+            rename(table, '-', "_");
+            if let Some(toml::Value::Table(memory)) = table.get_mut("memory") {
+                rename(memory, '_', "-");
+            }
+            if let Some(toml::Value::Table(check)) = table.get_mut("check") {
+                rename(check, '-', "_");
+            }
+            for profile in tables(table, "profile") {
+                rename(profile, '-', "_");
+            }
+        }
+    }
+}
+
+fn tables<'a>(root: &'a mut toml::Table, name: &str) -> impl Iterator<Item = &'a mut toml::Table> {
+    let all = root.get_mut(name).and_then(toml::Value::as_array_mut).map(|all| all.iter_mut());
+    all.into_iter().flatten().filter_map(toml::Value::as_table_mut)
+}
+
+fn rename(table: &mut toml::Table, from: char, to: &str) {
+    let old = std::mem::take(table);
+    table.extend(old.into_iter().map(|(key, value)| (key.replace(from, to), value)));
 }
 
 #[cfg(test)]

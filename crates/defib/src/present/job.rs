@@ -1,0 +1,128 @@
+//! How a job looks on a terminal: a bar while it goes on, and how it ended.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use defib_core::job::{Attempt, JobState, JobView, ResultView};
+use defib_core::report::Report;
+use defib_core::telling;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Sources, report, style};
+
+/// Between two turns of the spinner.
+const TURN: Duration = Duration::from_millis(120);
+
+/// The bar of one job, on standard error, where that is a terminal.
+pub(crate) struct JobBar {
+    bar: ProgressBar,
+    of: Option<u64>,
+}
+
+impl JobBar {
+    /// A bar that shows nothing where it is not wanted.
+    pub(crate) fn new(hidden: bool) -> Self {
+        let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        bar.enable_steady_tick(TURN);
+        Self { bar, of: None }
+    }
+
+    /// The job as it stands.
+    pub(crate) fn show(&mut self, job: &JobView) {
+        let attempt = job.attempts.last().filter(|attempt| attempt.outcome == "running");
+        let at = attempt.map_or_else(|| "waiting".to_owned(), place);
+        let again = attempt.filter(|attempt| attempt.n > 1).map(|attempt| format!(" (attempt {})", attempt.n));
+        let stage = job.stage.as_ref().filter(|_| job.progress.done.is_none()).map(|stage| format!(" · {stage}"));
+        let message = format!("{} {at}{}{}", job.id, again.unwrap_or_default(), stage.unwrap_or_default());
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "units of work, for the eye")]
+        let whole = |value: f64| value.max(0.0) as u64;
+        let total = job.progress.total.map(whole).filter(|&total| total > 0);
+        if total != self.of {
+            self.of = total;
+            self.bar.set_style(look(total.is_some()));
+            self.bar.set_length(total.unwrap_or(0));
+        }
+        if let Some(done) = job.progress.done {
+            self.bar.set_position(whole(done));
+        }
+        let left = job.progress.eta_s.map(|eta| format!(", {} left", telling::seconds(eta)));
+        self.bar.set_message(format!("{message}{}", left.unwrap_or_default()));
+    }
+
+    /// It is over: the line goes.
+    pub(crate) fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn look(with_total: bool) -> ProgressStyle {
+    let template = if with_total { "{spinner} {msg} [{bar:24}] {pos}/{len}" } else { "{spinner} {msg} {elapsed}" };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Where an attempt was made.
+fn place(attempt: &Attempt) -> String {
+    if attempt.profile.is_empty() || attempt.profile == "full" {
+        attempt.backend.clone()
+    } else {
+        format!("{}/{}", attempt.backend, attempt.profile)
+    }
+}
+
+/// The result, for standard output: values as JSON, then the files.
+pub(crate) fn job_result(result: &ResultView, saved: &[PathBuf]) -> anyhow::Result<String> {
+    let mut out = String::new();
+    // A plain return value stands for itself.
+    let only = result.values.get("output").filter(|_| result.values.len() == 1);
+    match only {
+        Some(serde_json::Value::String(text)) => write!(out, "{text}")?,
+        Some(value) => write!(out, "{}", serde_json::to_string_pretty(value)?)?,
+        None => write!(out, "{}", serde_json::to_string_pretty(&result.values)?)?,
+    }
+    for path in saved {
+        write!(out, "\n{}", path.display())?;
+    }
+    if saved.is_empty() {
+        for output in &result.outputs {
+            write!(out, "\n{}  {}  {}", output.name, telling::size(output.bytes), output.sha256)?;
+        }
+    }
+    Ok(out)
+}
+
+/// How it ended, for standard error: one line if well, else the report and every attempt.
+pub(crate) fn job_end(job: &JobView) -> String {
+    let mut out = String::new();
+    let took = job.finished_ms.map_or(0, |at| at - job.created_ms);
+    #[expect(clippy::cast_precision_loss, reason = "a time for the eye")]
+    let took = telling::seconds(took as f64 / 1000.0);
+    if let Some(error) = &job.error {
+        let known: Option<Report> = error.report.clone().and_then(|report| serde_json::from_value(report).ok());
+        match known.filter(|report| !report.causes.is_empty()) {
+            Some(known) => out.push_str(&report(&known, &Sources::default())),
+            None => {
+                let _ = writeln!(out, "{}✖{:#} {} ({})", style::BAD, style::BAD, error.explanation, error.cause);
+            }
+        }
+    }
+    let word = match job.state {
+        JobState::Succeeded => "succeeded",
+        JobState::Failed => "failed",
+        JobState::Cancelled => "was cancelled",
+        JobState::Queued | JobState::Running => "goes on",
+    };
+    let _ = writeln!(out, "{}defib:{:#} {} {word} after {took}", style::NOTE, style::NOTE, job.id);
+    if job.attempts.len() > 1 || job.state == JobState::Failed {
+        for attempt in &job.attempts {
+            let why = attempt.cause.as_ref().map(|cause| format!(", {cause}"));
+            let _ =
+                writeln!(out, "  {}. {}: {}{}", attempt.n, place(attempt), attempt.outcome, why.unwrap_or_default());
+        }
+    }
+    if job.state == JobState::Failed {
+        let _ = writeln!(out, "  its inputs are kept: defib submit --replay {} does it again", job.id);
+    }
+    out
+}
