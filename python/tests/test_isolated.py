@@ -9,26 +9,7 @@ import unittest
 
 import defib
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SOON_S = 20
-
-
-def wait_for(condition, within_s=SOON_S):
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError("did not come within {} s".format(within_s))
-
-
-def lives(pid):
-    try:
-        with open("/proc/{}/stat".format(pid), "rb") as stat:
-            return stat.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except OSError:
-        return False
+from tests.support import ROOT, SOON_S, lives, wait_for
 
 
 @defib.isolated(timeout=SOON_S)
