@@ -84,8 +84,9 @@ class Http:
     """A server: where it is, the token for it, and how long it may be silent."""
 
     def __init__(self, url: str, token: Optional[str], timeout: float) -> None:
-        if timeout <= 0:
-            raise ValueError("timeout must be more than 0 seconds, not {!r}".format(timeout))
+        # Sockets take no time above 2^31 milliseconds.
+        if not 0 < timeout <= 2e6:
+            raise ValueError("timeout must be seconds above 0, not {!r}".format(timeout))
         url = url if "://" in url else "http://" + url
         parts = urllib.parse.urlsplit(url)
         if parts.username is not None or parts.query or parts.fragment:

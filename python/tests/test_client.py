@@ -523,8 +523,9 @@ class Unreachable(Case):
         with self.assertRaises(ValueError) as raised:
             defib.Client(token="two\nlines")
         self.assertNotIn("lines", str(raised.exception))
-        with self.assertRaises(ValueError):
-            defib.Client(timeout=0)
+        for timeout in (0, -1, float("nan"), float("inf")):
+            with self.assertRaises(ValueError, msg=timeout):
+                defib.Client(timeout=timeout)
 
     def test_lists_come_bare_or_named(self):
         self.server.on("GET", "/v1/jobs", answer([job(), job(id="j2")]))
