@@ -6,13 +6,17 @@ time. A connection serves one request; there is nothing stale to find out about.
 """
 
 import email.utils
+import fcntl
 import http.client
 import io
 import json
 import math
 import random
+import select
 import socket
 import ssl
+import sys
+import termios
 import time
 import urllib.parse
 from typing import Any, BinaryIO, Callable, Dict, Iterable, Iterator, List, Mapping, Optional
@@ -23,6 +27,7 @@ PIECE = 65536
 ANSWER_LIMIT = 64 << 20
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
+LOOK_S = 0.05
 # An error inside the server may be a bug of its own: three tries, not all the time there is.
 TRIES_AFTER_500 = 3
 _AGAIN = (408, 429, 500, 502, 503, 504)
@@ -221,6 +226,7 @@ class Http:
                 break
             patience.extend(time.monotonic() - began)
         with _losing():
+            connection.wait_until_sent()
             return connection.getresponse()
 
     def _headers(
@@ -363,12 +369,23 @@ class _Plain(http.client.HTTPConnection):
 
     patience: Patience
     _bounded: "Optional[_BoundedSocket]" = None
+    _answer: Optional[http.client.HTTPResponse] = None
 
     def connect(self) -> None:
         super().connect()
         self.sock = self._bounded = _BoundedSocket(self.sock, self.patience)
 
+    def wait_until_sent(self) -> None:
+        if self._bounded is not None:
+            self._bounded.wait_until_sent()
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        self._answer = super().getresponse()
+        return self._answer
+
     def end(self) -> None:
+        if self._answer is not None:
+            self._answer.close()
         self.close()
         if self._bounded is not None:
             self._bounded.end()
@@ -389,6 +406,23 @@ class _BoundedSocket:
     def sendall(self, data: Any) -> None:
         self._real.settimeout(_some_time(self._patience))
         self._real.sendall(data)
+
+    def wait_until_sent(self) -> None:
+        """What the kernel still has to send is no silence of the server.
+
+        On a slow line that are minutes: it takes megabytes at once. Ends early when an answer
+        comes, such as a refusal, and when nothing moves for as long as there is patience.
+        """
+        readable = select.poll()
+        readable.register(self._real, select.POLLIN)
+        unsent = _unsent(self._real)
+        while unsent and self._patience.left() > 0:
+            began = time.monotonic()
+            if readable.poll(LOOK_S * 1000):
+                return
+            before, unsent = unsent, _unsent(self._real)
+            if unsent < before:
+                self._patience.extend(time.monotonic() - began)
 
     def makefile(self, *_: Any) -> io.BufferedReader:
         self._reader = _BoundedReader(self._real, self._patience)
@@ -421,6 +455,15 @@ class _BoundedReader(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+
+def _unsent(real: socket.socket) -> int:
+    """Bytes that the other side has not got, where the kernel tells."""
+    try:
+        told = fcntl.ioctl(real.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    except OSError:
+        return 0
+    return int.from_bytes(told, sys.byteorder)
 
 
 def _some_time(patience: Patience) -> float:
