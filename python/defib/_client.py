@@ -97,19 +97,27 @@ class Client:
         """The job with this id."""
         return Job(self, self._http.ask("GET", _job_path(id)))
 
-    def jobs(self, state: Optional[str] = None) -> "List[Job]":
-        """The jobs the server tells of, or those in this state."""
-        query = "" if state is None else "?" + urllib.parse.urlencode({"state": state})
-        return [Job(self, data) for data in self._list("/v1/jobs" + query, "jobs")]
+    def jobs(self, state: Optional[str] = None, limit: Optional[int] = None) -> "List[Job]":
+        """The newest jobs, or those in this state; how many, the server decides without a limit."""
+        wanted = {"state": state, "limit": limit}
+        query = urllib.parse.urlencode({key: value for key, value in wanted.items() if value is not None})
+        path = "/v1/jobs?" + query if query else "/v1/jobs"
+        return [Job(self, data) for data in self._list(path, "jobs")]
 
     def backends(self) -> List[Dict[str, Any]]:
         """The backends, each as the server describes it."""
         return self._list("/v1/backends", "backends")
 
     def health(self) -> Dict[str, Any]:
-        """What the server says of itself. Asked once, without trying again."""
-        found = self._http.ask("GET", "/v1/health", once=True)
-        return found if isinstance(found, dict) else {"status": found}
+        """What the server says of itself: status, such as "ok" or "degraded", and figures.
+
+        Asked once, without trying again.
+        """
+        # With 503 it says what is wrong; that is an answer too.
+        found = self._http.ask("GET", "/healthz", once=True, also=503)
+        if not isinstance(found, dict) or "status" not in found:
+            raise ServerError(None, "{} gave no health; is it defib serve?".format(self._http.url))
+        return found
 
     def _list(self, path: str, name: str) -> List[Any]:
         found = self._http.ask("GET", path)
@@ -208,7 +216,7 @@ class Job:
 
     @property
     def progress(self) -> Optional[Dict[str, Any]]:
-        """done, total, eta_s; None where nothing was told."""
+        """done, total, eta_s; each None where nothing was told."""
         return self._data.get("progress")
 
     @property
@@ -288,9 +296,9 @@ class Job:
                 time.sleep(left)
 
     def cancel(self) -> "Job":
-        """Ask the server to end it. It may have ended before; its state says so."""
-        self._client._http.ask("POST", _job_path(self.id) + "/cancel")
-        return self.refresh()
+        """Ask the server to end it: one that is at work is ended soon after; `wait` sees it."""
+        self._data = _job_data(self._client._http.ask("DELETE", _job_path(self.id)))
+        return self
 
     def save(self, folder: Union[str, "os.PathLike[str]"]) -> List[str]:
         """Fetch its files into `folder`, which is made if missing; return their paths.

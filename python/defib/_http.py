@@ -118,14 +118,18 @@ class Http:
         headers: Optional[Mapping[str, str]] = None,
         limit: Optional[float] = None,
         once: bool = False,
+        also: Optional[int] = None,
     ) -> Any:
-        """The JSON of the answer. Tries again what may help, within the time there is."""
+        """The JSON of the answer. Tries again what may help, within the time there is.
+
+        `also` is a status besides those of success that is an answer here.
+        """
         patience = Patience(self.timeout, limit)
         errors_inside = 0
         while True:
             asked = None
             try:
-                with self.open(method, path, body, headers, patience) as answer:
+                with self.open(method, path, body, headers, patience, also) as answer:
                     data = answer.read_all()
             except Lost as lost:
                 error = self.unreachable(patience, lost)
@@ -146,6 +150,7 @@ class Http:
         body: "Optional[Body]" = None,
         headers: Optional[Mapping[str, str]] = None,
         patience: Optional[Patience] = None,
+        also: Optional[int] = None,
     ) -> "Response":
         """One try. Raises Lost, and ServerError for every answer that is no success."""
         patience = patience or Patience(self.timeout)
@@ -154,7 +159,7 @@ class Http:
         try:
             response = self._sent(connection, method, url, body, headers or {}, patience)
             answer = Response(connection, response)
-            if not 200 <= response.status < 300:
+            if not 200 <= response.status < 300 and response.status != also:
                 raise self._refusal(response, answer.read_all())
             return answer
         except BaseException:

@@ -65,7 +65,7 @@ class Server:
                 outer.requests.append(Request(self))
                 outer.steps(self.command, self.path)(self)
 
-            do_POST = do_GET
+            do_POST = do_DELETE = do_GET
 
             def log_message(self, *_):
                 pass
@@ -499,10 +499,15 @@ class Unreachable(Case):
         self.assertEqual([one.kind for one in running.events()], ["running", "succeeded"])
 
     def test_health_is_asked_once(self):
-        self.server.on("GET", "/v1/health", answer({"error": {"message": "starting"}}, 503), answer({"ok": True}))
-        with self.assertRaisesRegex(defib.ServerError, "starting"):
-            self.client().health()
-        self.assertEqual(self.client().health(), {"ok": True})
+        bad, well = ({"status": status, "queued": 0} for status in ("degraded", "ok"))
+        self.server.on("GET", "/healthz", answer(bad, 503), answer(well), answer({"error": {"message": "who?"}}, 401),
+                       answer({"error": {"message": "proxy"}}, 503), cut, answer(well))
+        self.assertEqual(self.client().health(), bad)
+        self.assertEqual(self.client().health(), well)
+        for told in ("who", "no health", "no answer"):
+            with self.assertRaisesRegex(defib.ServerError, told):
+                self.client().health()
+        self.assertEqual(len(self.server.requests), 5)
 
     def test_where_the_server_is_comes_from_the_environment(self):
         for name, value in (("DEFIB_SERVER", self.server.url + "/prefix/"), ("DEFIB_TOKEN", "from-environment")):
@@ -536,7 +541,9 @@ class Unreachable(Case):
         self.server.on("GET", "/v1/backends", answer({"backends": [{"name": "detector"}]}))
         client = self.client()
         self.assertEqual([one.id for one in client.jobs()], ["j1", "j2"])
+        self.server.on("GET", "/v1/jobs?state=failed&limit=1", answer({"jobs": []}))
         self.assertEqual([one.id for one in client.jobs(state="failed")], ["j3"])
+        self.assertEqual(client.jobs(state="failed", limit=1), [])
         self.assertEqual(client.backends(), [{"name": "detector"}])
         self.server.on("GET", "/v1/backends", answer({"error": None}))
         with self.assertRaisesRegex(defib.ServerError, "no list of backends"):
@@ -556,9 +563,11 @@ class Wait(Case):
     def test_a_cut_stream_is_taken_up_behind_its_last_event(self):
         for chunked in (False, True):
             self.server.requests.clear()
+            # Progress comes without an id of its own.
             self.server.on(
                 "GET", self.EVENTS,
-                stream(event(1, "running", {"attempt": 1}), event(2, "progress", {"done": 1}),
+                stream(event(1, "running", {"attempt": 1}), event(2, "stage", {}),
+                       "event: progress\ndata: {\"done\": 1}\n\n",
                        "id: 3\nevent: progress\ndata: {\"do", cut, chunked=chunked),
                 cut,
                 stream(event(3, "progress", {"done": 2}), event(4, "succeeded", {}), chunked=chunked),
@@ -566,8 +575,8 @@ class Wait(Case):
             self.states(answer(job("running")))
             events = list(self.client().job("j1").events())
             self.assertEqual([(one.id, one.kind) for one in events],
-                             [("1", "running"), ("2", "progress"), ("3", "progress"), ("4", "succeeded")])
-            self.assertEqual(events[2].data, {"done": 2})
+                             [("1", "running"), ("2", "stage"), ("2", "progress"), ("3", "progress"), ("4", "succeeded")])
+            self.assertEqual([one.data for one in events[2:4]], [{"done": 1}, {"done": 2}])
             asked = self.server.asked("GET", self.EVENTS)
             self.assertEqual([one.headers.get("Last-Event-ID") for one in asked], [None, "2", "2"])
             self.assertEqual({one.authorization for one in asked}, {"Bearer " + TOKEN})
@@ -611,10 +620,12 @@ class Wait(Case):
         self.assertEqual(failed.wait(check=False).attempts, attempts)
 
     def test_a_cancelled_job_is_a_failure_without_a_cause(self):
-        self.server.on("POST", "/v1/jobs/j1/cancel", answer({}))
+        self.server.on("DELETE", "/v1/jobs/j1", answer(job("running")))
+        self.server.on("GET", self.EVENTS, stream(event(1, "cancelled", {})))
         self.states(answer(job("running")), answer(job("cancelled")))
         cancelled = self.client().job("j1").cancel()
-        self.assertEqual(cancelled.state, "cancelled")
+        self.assertEqual(cancelled.wait(timeout=SOON_S, check=False).state, "cancelled")
+        self.assertEqual(len(self.server.asked("DELETE", "/v1/jobs/j1")), 1)
         with self.assertRaisesRegex(defib.JobFailed, "job j1 was cancelled") as raised:
             cancelled.wait()
         self.assertIsNone(raised.exception.cause)
