@@ -96,7 +96,11 @@ class BaseModel:
 
 def install() -> None:
     """Make this module `cog`, unless the real one is there."""
-    if "cog" not in sys.modules and importlib.util.find_spec("cog") is None:
+    if "cog" in sys.modules:
+        return
+    found = importlib.util.find_spec("cog")
+    # A mere folder of this name is a package to Python, with nothing in it.
+    if found is None or found.origin is None:
         sys.modules["cog"] = sys.modules[__name__]
 
 

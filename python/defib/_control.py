@@ -61,4 +61,12 @@ class Control:
 
 
 def _line(message: Dict[str, Any]) -> bytes:
-    return json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
+    text = json.dumps(message, allow_nan=False, separators=(",", ":"), default=_plain)
+    return text.encode("ascii") + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """Figures may be numpy's or a tensor's."""
+    if callable(getattr(value, "item", None)):
+        return value.item()
+    raise TypeError("{} does not fit into JSON".format(type(value).__name__))

@@ -1,7 +1,10 @@
-"""What a call of an isolated function can raise besides the function's own exceptions."""
+"""What an isolated function or a client can raise besides the exceptions of others."""
 
 import signal
-from typing import Optional
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    from defib._client import Job
 
 
 class Timeout(TimeoutError):
@@ -53,6 +56,47 @@ class RemoteTraceback(Exception):
 
     def __str__(self) -> str:
         return "in the process of the function\n\n{}".format(self.text)
+
+
+class ServerError(RuntimeError):
+    """`defib serve` refused, or gave no answer that can be used.
+
+    `status` is the HTTP status, None where no answer came; `message` what the server said;
+    `retry_after` the seconds after which it wants to be asked again, where it said so.
+    """
+
+    def __init__(
+        self,
+        status: Optional[int],
+        text: str,
+        message: Optional[str] = None,
+        retry_after: Optional[float] = None,
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.message = text if message is None else message
+        self.retry_after = retry_after
+
+
+class JobFailed(RuntimeError):
+    """A job ended without a result.
+
+    `cause` is the id of the cause, None for a job that was cancelled; `explanation` says it in
+    a sentence; `report` is the report of defib, where there is one; `job` is the job.
+    """
+
+    def __init__(self, job: "Job") -> None:
+        error = job.error or {}
+        self.job = job
+        self.cause: Optional[str] = error.get("cause")
+        self.explanation: Optional[str] = error.get("explanation")
+        self.report: Any = error.get("report")
+        words = "was cancelled" if job.state == "cancelled" else "failed"
+        if self.cause:
+            words += ", {}".format(self.cause)
+        if self.explanation:
+            words += ": {}".format(self.explanation)
+        super().__init__("job {} {}".format(job.id, words))
 
 
 def describe_end(returncode: Optional[int]) -> str:

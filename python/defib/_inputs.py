@@ -6,8 +6,9 @@ import io
 import math
 import pathlib
 import re
+import sys
 import typing
-from typing import Any, Callable, Dict, List, Mapping, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 _ABSENT = object()
 _LIMITS = ("description", "ge", "le", "choices", "min_length", "max_length", "regex")
@@ -27,6 +28,9 @@ class Input:
         self.default = _ABSENT
         self.python_type: Any = None
         self.is_many = False
+        # Of a list that holds no files, or of an object: what the value must be.
+        self.container: Optional[type] = None
+        self.item: Optional[Input] = None
         self.is_nullable = False
         self.limits: Dict[str, Any] = {}
         self._read_annotation(annotation)
@@ -56,9 +60,14 @@ class Input:
             return self._read_annotation(members[0]) if len(members) == 1 else None
         if origin is typing.Literal:
             self.limits["choices"] = list(args)
-            return self._read_annotation(type(args[0]))
-        if origin in (list, List) and args and _is_file_type(args[0]):
+            kinds = {type(choice) for choice in args}
+            return self._read_annotation(kinds.pop()) if len(kinds) == 1 else None
+        if origin is list and args and _is_file_type(args[0]):
             self.python_type, self.is_many = args[0], True
+        elif origin in (list, dict) or annotation in (list, dict):
+            self.container = origin or annotation
+            if self.container is list and args:
+                self.item = Input(self.name, args[0], inspect.Parameter.empty)
         elif _is_file_type(annotation):
             self.type, self.python_type = "path", annotation
         elif isinstance(annotation, type) and issubclass(annotation, enum.Enum):
@@ -105,20 +114,34 @@ class Input:
         if self.type == "path" or self.is_many:
             # Who may send values must not be able to name any file of this machine.
             raise InputError("{} is a file: give it under files".format(self.name))
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if self.type == "int" and is_number and math.isfinite(value) and value == int(value):
+        if self.type == "int" and _is_number(value) and value == int(value):
             return int(value)
-        if self.type == "float" and is_number:
+        if self.type == "float" and _is_number(value) and abs(value) <= sys.float_info.max:
             return float(value)
         if self.type == "bool" and isinstance(value, bool):
             return value
         if self.type == "str" and isinstance(value, str):
             return value
         if self.type == "json":
-            return value
+            return self._contained(value)
         raise InputError(
             "{} must be {}, not {}".format(self.name, _WORDS[self.type], _shortened(value))
         )
+
+    def _contained(self, value: Any) -> Any:
+        if self.container is not None and not isinstance(value, self.container):
+            raise InputError(
+                "{} must be {}, not {}".format(
+                    self.name, "a list" if self.container is list else "an object", _shortened(value)
+                )
+            )
+        if self.item is None:
+            return value
+        checked = []
+        for index, item in enumerate(value):
+            self.item.name = "{}[{}]".format(self.name, index)
+            checked.append(self.item.check(item))
+        return checked
 
     def _check_limits(self, value: Any) -> None:
         limits, shown = self.limits, _shortened(value)
@@ -207,6 +230,13 @@ def check_inputs(
         else:
             raise InputError("the input {} is missing".format(name))
     return checked
+
+
+def _is_number(value: Any) -> bool:
+    """True and NaN are none. A whole number may be larger than any float."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_file_type(annotation: Any) -> bool:

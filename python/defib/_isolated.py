@@ -7,9 +7,11 @@ deadline the stack of the child is taken, and the keeper ends the child and all 
 """
 
 import atexit
+import contextlib
 import functools
 import os
 import pickle
+import re
 import threading
 import time
 import weakref
@@ -21,6 +23,10 @@ from defib._process import Process
 
 if TYPE_CHECKING:
     import asyncio
+
+# Sockets take no time above 2^31 milliseconds.
+LONGEST_S = 2e6
+_SIZE = re.compile(r"\s*([0-9.]+)\s*([KMGT]?)(iB|B)?\s*", re.IGNORECASE)
 
 # Set in the child to the function that it runs, so that recursion stays in one process.
 running_here: Optional[Tuple[str, str]] = None
@@ -55,10 +61,11 @@ def isolated(
         return isolated()(timeout)
     if start != "spawn":
         raise ValueError('start must be "spawn", not {!r}'.format(start))
-    if timeout <= 0:
-        raise ValueError("timeout must be more than 0 seconds, not {!r}".format(timeout))
-    if workers < 1:
-        raise ValueError("workers must be at least 1, not {!r}".format(workers))
+    # Not `timeout <= 0`: NaN compares false with everything.
+    if isinstance(timeout, (str, bool)) or timeout is None or not 0 < timeout <= LONGEST_S:
+        raise ValueError("timeout must be seconds, from above 0 to 2 million, not {!r}".format(timeout))
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ValueError("workers must be a whole number from 1, not {!r}".format(workers))
     limit = _bytes_of(memory)
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -280,17 +287,20 @@ async def _call_in_thread(pool: _Pool, args: Tuple[Any, ...], kwargs: Dict[str, 
 
 def _bytes_of(memory: Union[int, str, None]) -> Optional[int]:
     """Bytes of 1000, "500MB" or "4GiB"; as on defib's command line, "4G" counts by 1024."""
-    if memory is None or isinstance(memory, int):
-        if memory is not None and memory <= 0:
-            raise ValueError("memory must be more than 0 bytes, not {!r}".format(memory))
-        return memory
-    digits = memory.strip().rstrip("BKMGTiekmgtb ")
-    unit = memory.strip()[len(digits) :].strip().upper()
-    step = 1000 if len(unit) == 2 else 1024
-    try:
-        return int(float(digits) * step ** " KMGT".index((unit or " ")[0].replace("B", " ")))
-    except ValueError:
-        raise ValueError('memory must be like "4GiB", not {!r}'.format(memory)) from None
+    if memory is None:
+        return None
+    size = 0
+    parts = _SIZE.fullmatch(memory) if isinstance(memory, str) else None
+    if parts is not None:
+        number, unit, rest = parts.groups()
+        step = 1000 if unit and (rest or "").upper() == "B" else 1024
+        with contextlib.suppress(ValueError):
+            size = int(float(number) * step ** " KMGT".index(unit.upper() or " "))
+    elif isinstance(memory, int) and not isinstance(memory, bool):
+        size = memory
+    if size <= 0:
+        raise ValueError('memory must be bytes or like "4GiB", not {!r}'.format(memory))
+    return size
 
 
 def _close_all() -> None:

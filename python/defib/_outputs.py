@@ -48,7 +48,8 @@ class Outputs:
     def _take_object(self, value: Any, name: str) -> Any:
         image = getattr(sys.modules.get("PIL.Image"), "Image", None)
         if image is not None and isinstance(value, image):
-            return self._write(name, ".png", lambda file: value.save(file, "PNG"))
+            suffix, form = (".png", "PNG") if value.mode in _PNG_MODES else (".tiff", "TIFF")
+            return self._write(name, suffix, lambda file: value.save(file, form))
         numpy = sys.modules.get("numpy")
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(value, getattr(torch, "Tensor", ())):
@@ -152,6 +153,8 @@ class Outputs:
         return candidate
 
 
+# What PNG cannot hold as it is, such as depth maps of floats or CMYK, TIFF can.
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 # Missing from the table of some Python versions.
 _OTHER_TYPES = {".npy": "application/x-npy", ".webp": "image/webp", ".glb": "model/gltf-binary"}
 
