@@ -14,6 +14,7 @@ use crate::kept::freed_much;
 use crate::log::{FaultDump, LeftOut};
 use crate::memory::Measure;
 use crate::outcome::outcome;
+use crate::place::{innermost_user_frame, of_frame};
 use crate::report::{Evidence, NextStep, Outcome, Place, RankedCause};
 use crate::telling;
 use crate::waits::Purpose;
@@ -203,6 +204,12 @@ fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
         let nodes = graph.nodes.iter().filter(|node| node.process.in_tree && node.is_main());
         facts.extend(nodes.take(3).map(telling::node_fact));
     }
+    // Where it was when its time was over says something, if not why.
+    let place = study.graph.as_ref().filter(|_| study.limit_fired()).and_then(|graph| {
+        let stacks = graph.nodes.iter().filter(|node| node.process.in_tree && node.is_main());
+        let frames = stacks.filter_map(|node| node.thread.python.as_ref()).map(|stack| &stack.frames);
+        frames.filter_map(|frames| innermost_user_frame(frames)).next().map(of_frame)
+    });
     let next_steps = vec![
         NextStep { say: "read the end of its output".to_owned(), command: None },
         NextStep { say: "run it again with its own verbose or debug option".to_owned(), command: None },
@@ -214,11 +221,20 @@ fn unknown(study: &Study<'_>, book: &mut EvidenceBook) -> RankedCause {
         probability: 1.0,
         proved: false,
         evidence,
-        explanation: without_cause(study),
+        explanation: match &place {
+            Some(place) if study.limit_fired() => format!("{}; it was at {}", without_cause(study), words(place)),
+            _ => without_cause(study),
+        },
         consequence: false,
-        place: None,
+        place,
         next_steps,
     }
+}
+
+fn words(place: &Place) -> String {
+    let file = place.file.rsplit('/').next().unwrap_or(&place.file);
+    let function = place.function.as_ref().map(|function| format!(" in {function}"));
+    format!("{file}:{}{}", place.line, function.unwrap_or_default())
 }
 
 /// The outcome in a sentence, where no cause is settled.

@@ -13,6 +13,13 @@ pub fn is_user_file(file: &str) -> bool {
         return false;
     }
     !["/site-packages/", "/dist-packages/", "/_internal/", "/node_modules/"].iter().any(|part| file.contains(part))
+        && !is_own_package(&file)
+}
+
+/// defib's package for Python, which is laid out in the state folder for workers.
+fn is_own_package(file: &str) -> bool {
+    let name = file.rsplit_once("/defib/").map(|(_, name)| name);
+    name.is_some_and(|name| name == "worker.py" || name.starts_with('_') && !name.contains('/'))
 }
 
 /// `…/lib/python3.11/…`, `C:/Python311/Lib/…`, zipped standard library.

@@ -50,7 +50,7 @@ impl ServerFile {
     pub(crate) fn live(state: &Path) -> Option<Server> {
         let server: Server = serde_json::from_slice(&std::fs::read(state.join(FILE)).ok()?).ok()?;
         let process = Process::look(server.pid)?;
-        (process.start_ticks == server.start_ticks).then_some(server)
+        (process.start_ticks == server.start_ticks && process.alive()).then_some(server)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! `{name}` stands for an input: its text, or the path of its file. `{out}` is the folder
 //! whose files become outputs, `{inputs}` a JSON file with all inputs. Nothing goes through
-//! a shell. What the program leaves in `values.json` becomes the values of the result, and
+//! a shell, and braces around anything but a name stay. What the program leaves in `values.json` becomes the values of the result, and
 //! the end of its standard output is there as `stdout`.
 
 use std::collections::HashMap;
@@ -150,17 +150,22 @@ impl Seat for CommandSeat {
     fn close(&mut self, _within: Duration) {}
 }
 
-/// The word with inputs for their names; `{{` is a brace. The error is the missing name.
+/// The word with inputs for their names; other braces stay as they are, and `{{name}}` is
+/// `{name}`. The error is the missing name.
 fn filled(word: &str, inputs: &Map<String, Value>) -> Result<String, String> {
     let mut text = String::new();
     let mut rest = word;
-    while let Some(at) = rest.find(['{', '}']) {
+    while let Some(at) = rest.find('{') {
         let (before, from) = rest.split_at(at);
         text.push_str(before);
-        if let Some(after) = from.strip_prefix("{{").or_else(|| from.strip_prefix("}}")) {
-            text.push_str(&from[..1]);
-            rest = after;
-        } else if let Some((name, after)) = from.strip_prefix('{').and_then(|from| from.split_once('}')) {
+        let doubled = from[1..]
+            .strip_prefix('{')
+            .and_then(|from| name_in_braces(from))
+            .filter(|(_, after)| after.starts_with('}'));
+        if let Some((name, after)) = doubled {
+            text.push_str(&format!("{{{name}}}"));
+            rest = &after[1..];
+        } else if let Some((name, after)) = name_in_braces(&from[1..]) {
             match inputs.get(name) {
                 Some(Value::String(value)) => text.push_str(value),
                 Some(value) => text.push_str(&value.to_string()),
@@ -168,12 +173,20 @@ fn filled(word: &str, inputs: &Map<String, Value>) -> Result<String, String> {
             }
             rest = after;
         } else {
-            text.push_str(&from[..1]);
+            text.push('{');
             rest = &from[1..];
         }
     }
     text.push_str(rest);
     Ok(text)
+}
+
+/// A name up to its closing brace, and what follows that.
+fn name_in_braces(text: &str) -> Option<(&str, &str)> {
+    let (name, after) = text.split_once('}')?;
+    let sound = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && name.chars().all(sound))
+        .then_some((name, after))
 }
 
 /// What the program left.
@@ -240,15 +253,17 @@ mod tests {
         assert_eq!(filled("--prompt={prompt}", &inputs).unwrap(), "--prompt=a {steps} cat; rm -rf /");
         assert_eq!(filled("{steps}/{{steps}}", &inputs).unwrap(), "4/{steps}");
         assert_eq!(filled("{seed}", &inputs), Err("seed".to_owned()));
-        assert_eq!(filled("a { b } c {", &inputs), Err(" b ".to_owned()));
+        for code in ["a { b } c {", "{'a': 1}", "{}", "f\"{x!r}\"", "{{}}", "${1}"] {
+            assert_eq!(filled(code, &inputs).unwrap(), code);
+        }
     }
 
     proptest! {
-        /// Text without braces stays, and doubled braces give it back.
+        /// What is put in is never read again, and nothing else changes.
         #[test]
-        fn braces_can_be_written(text in ".{0,60}") {
-            let doubled = text.replace('{', "{{").replace('}', "}}");
-            prop_assert_eq!(filled(&doubled, &Map::new()), Ok(text));
+        fn inputs_are_put_in_as_they_are(value in ".{0,40}", before in "[^{]{0,20}", after in "[^{]{0,20}") {
+            let inputs = Map::from_iter([("x".to_owned(), Value::from(value.clone()))]);
+            prop_assert_eq!(filled(&format!("{before}{{x}}{after}"), &inputs), Ok(format!("{before}{value}{after}")));
         }
     }
 }

@@ -35,8 +35,11 @@ pub(super) fn of_end(finished: Option<&Finished>, what: &str) -> Failed {
         _ => FailedKind::Failed,
     };
     let failed = match report.causes.first() {
-        Some(cause) => Failed::new(&cause.id, cause.explanation.clone()),
-        None => Failed::new("unknown", ended_in_words(report, what)),
+        // That it ended by itself is more than that nothing is settled.
+        Some(cause) if cause.id != "unknown" || kind == FailedKind::Overdue => {
+            Failed::new(&cause.id, cause.explanation.clone())
+        }
+        _ => Failed::new("unknown", ended_in_words(report, what)),
     };
     Failed { kind, report: Some(Box::new(report.clone())), ..failed }
 }

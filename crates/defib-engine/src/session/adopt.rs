@@ -56,7 +56,7 @@ pub fn adopt(
     desk.connect(sender.clone());
     let kernel = OomWatch::start();
     let (shim, events, history) = Shim::adopt(&folder, WITHIN)?;
-    feeds::shim(events, sender.clone());
+    let lifeline = feeds::shim(events, sender.clone());
     let clock = shim.clock();
     let printing = Following::new(&folder, printed(&history)).print();
     let mut session = Session::new(&plan, run.clone(), &folder, shim, clock, sender, audience);
@@ -68,6 +68,7 @@ pub fn adopt(
         return Err(SessionError::Detached(run.clone()));
     }
     let finished = session.close(run, kernel, state)?;
+    drop(lifeline);
     if Lives::default().again(&finished, &plan, audience) {
         // Its next life is a run of its own, started here.
         return supervise_from(&desk, &plan, state, audience);

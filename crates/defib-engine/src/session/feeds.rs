@@ -40,8 +40,11 @@ pub enum Happening {
     NoGpu(String),
 }
 
-/// Passes on what the shim tells.
-pub(super) fn shim(mut events: Events, out: Sender<Happening>) {
+/// Passes on what the shim tells. What comes back is the tree's lifeline: dropped, the
+/// descriptor is closed.
+#[must_use]
+pub(super) fn shim(mut events: Events, out: Sender<Happening>) -> Sender<()> {
+    let (lifeline, cut): (Sender<()>, Receiver<()>) = channel();
     thread::spawn(move || {
         loop {
             let (happening, last) = match events.next_entry(None) {
@@ -53,10 +56,11 @@ pub(super) fn shim(mut events: Events, out: Sender<Happening>) {
                 break;
             }
         }
-        // The descriptor stays open until the session ends: it is the tree's lifeline.
-        thread::park();
+        // It stays open until the session ends.
+        let _ = cut.recv();
         drop(events);
     });
+    lifeline
 }
 
 /// Shortest time between two samples.

@@ -230,7 +230,7 @@ pub(super) fn attempt(
     for event in plan.before.iter().filter(|_| restart == 0) {
         let _ = shim.journal().append(event.clone());
     }
-    feeds::shim(events, sender.clone());
+    let lifeline = feeds::shim(events, sender.clone());
     let raw = terminal.filter(|terminal| terminal.stdin).and_then(|_| keys(&shim, sender));
     let mut session = Session::new(plan, run.clone(), &folder, shim, spec.clock, sender.clone(), audience);
     session.raw = raw;
@@ -240,7 +240,9 @@ pub(super) fn attempt(
     if session.detached {
         return Err(SessionError::Detached(run));
     }
-    session.close(&run, kernel, state)
+    let finished = session.close(&run, kernel, state);
+    drop(lifeline);
+    finished
 }
 
 /// Which of the three standard descriptors the program shall see as a terminal.
@@ -565,7 +567,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    pub(super) fn looked(&mut self, look: Look) {
+    pub(super) fn looked(&mut self, mut look: Look) {
+        if self.duty.is_some() {
+            self.on_duty.leave_out_host(&mut look);
+        }
         // A look that came too late saw nobody; written down it would hide those before it.
         if !look.processes.is_empty() {
             self.write(Event::Look { look: look.clone() });

@@ -4,13 +4,14 @@
 //! its end. Patience begins anew with each piece of work, and rests between two. The
 //! deadline of a piece of work is kept here, as the user's limits are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use defib_core::event::{Ending, Event, Stream};
+use defib_core::facts::{Frame, Look, Thread};
 use defib_store::State;
 
 use super::desk::Desk;
@@ -21,6 +22,9 @@ use super::supervisor::{Audience, Finished, LAST_LOOK_WITHIN, Session, SessionEr
 
 /// Work that is done sooner leaves no trace in the journal.
 const WORTH_A_LINE: Duration = Duration::from_millis(300);
+/// File of the Python package that hosts predictors, and what its own threads run there.
+const HOST_FILE: &str = "/defib/worker.py";
+const HOST_FUNCTIONS: [&str; 2] = ["read", "beat"];
 /// Grace for a process whose time is over: it had its time.
 const GRACE_S: f64 = 1.0;
 
@@ -51,15 +55,34 @@ pub fn supervise_worker(
 pub(super) struct OnDuty {
     seen: u64,
     pub(super) told: bool,
+    /// Threads of the host that wait for us and tell that it lives: not the user's work.
+    host_threads: HashSet<i32>,
     /// The piece of work for which it is ended.
     pub(super) ended_in: Option<super::duty::Work>,
 }
 
 impl OnDuty {
+    /// Takes the host's own threads out of a look. They are known by their stacks, and
+    /// once known also where a look has none.
+    pub(super) fn leave_out_host(&mut self, look: &mut Look) {
+        for process in &mut look.processes {
+            let hosts = process.threads.iter().filter(|thread| is_host(thread)).map(|thread| thread.tid);
+            self.host_threads.extend(hosts);
+            process.threads.retain(|thread| !self.host_threads.contains(&thread.tid));
+        }
+    }
+
     /// Where the output begins that has to do with its end, bytes.
     pub(super) fn output_from(&self) -> HashMap<Stream, u64> {
         self.ended_in.as_ref().map(|work| work.output_from.clone()).unwrap_or_default()
     }
+}
+
+/// Its outermost function of the package is one that only threads of the host run.
+fn is_host(thread: &Thread) -> bool {
+    let Some(stack) = &thread.python else { return false };
+    let hosts = |frame: &Frame| frame.file.ends_with(HOST_FILE) && HOST_FUNCTIONS.contains(&frame.function.as_str());
+    stack.frames.iter().any(hosts)
 }
 
 impl Session<'_> {

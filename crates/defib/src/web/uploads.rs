@@ -96,10 +96,9 @@ async fn keep(app: &App, mut part: Field<'_>, input: &str) -> Result<Value, ApiE
 
 async fn send(part: &mut Field<'_>, pieces: &Sender<Piece>) -> Result<(), ApiError> {
     while let Some(piece) = in_time(part.chunk()).await? {
-        // Whoever writes has given up, and says why.
-        if pieces.send(Piece::Bytes(piece)).await.is_err() {
-            return Ok(());
-        }
+        // Where the writer has given up the rest is read all the same, as far as a request
+        // may be long: a client that cannot send does not read why.
+        let _ = pieces.send(Piece::Bytes(piece)).await;
     }
     let _ = pieces.send(Piece::Complete).await;
     Ok(())

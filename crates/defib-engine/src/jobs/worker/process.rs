@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use defib_core::event::{Ending, Stream};
 use defib_core::run::RunId;
@@ -169,7 +169,7 @@ impl Process {
         self.duty.close();
         let _ = self.ask(&Ask::Shutdown);
         let outcome = self.outcome.clone();
-        if wait(&outcome, within).is_none() {
+        if !is_over(&outcome, within) {
             self.end(Duration::from_millis(500));
         }
         self.finished()
@@ -178,25 +178,22 @@ impl Process {
     /// Its report, once its line has ended.
     pub(super) fn finished(self) -> Option<Box<Finished>> {
         let Self { outcome, desk, .. } = self;
-        if wait(&outcome, LINE_WITHIN).is_none() {
+        if !is_over(&outcome, LINE_WITHIN) {
             // It has closed its line and lives on, or its session is about to end it.
             desk.order(Ending::StopRequested, Some(1.0));
         }
-        wait(&outcome, REPORT_WITHIN)?.ok()
+        if !is_over(&outcome, REPORT_WITHIN) {
+            return None;
+        }
+        outcome.0.lock().unwrap_or_else(PoisonError::into_inner).take()?.ok()
     }
 }
 
-fn wait(outcome: &Outcome, within: Duration) -> Option<Result<Box<Finished>, String>> {
-    let deadline = Instant::now() + within;
-    let mut result = outcome.0.lock().unwrap_or_else(PoisonError::into_inner);
-    while result.is_none() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return None;
-        }
-        result = outcome.1.wait_timeout(result, left).unwrap_or_else(PoisonError::into_inner).0;
-    }
-    result.take()
+/// The run is over, now or within this time.
+fn is_over(outcome: &Outcome, within: Duration) -> bool {
+    let result = outcome.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let waits = outcome.1.wait_timeout_while(result, within, |result| result.is_none());
+    waits.unwrap_or_else(PoisonError::into_inner).0.is_some()
 }
 
 fn is_pause(error: &io::Error) -> bool {

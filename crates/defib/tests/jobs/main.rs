@@ -1,0 +1,13 @@
+//! Jobs end to end: a real server, real workers in Python, real HTTP.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod commands;
+mod crash;
+mod endings;
+mod harness;
+mod http;
+mod recovery;
+mod submit;
+mod workers;
