@@ -100,18 +100,26 @@ impl Mine<'_> {
         let stop = self.shared.begin(&claimed, &self.settings.name, self.number);
         let made = self.make(seat, &claimed, &stop);
         let (outcome, cause, told) = match made {
-            Ok(result) => ("succeeded", String::new(), self.told(|| self.succeed(&job, attempt, &result))),
+            Ok(result) => {
+                ("succeeded", String::new(), self.told(|| self.succeed(&job, attempt, &result)).map(|()| true))
+            }
             Err(failed) if failed.kind == FailedKind::Stopped => match stop.why() {
-                Some(StopWhy::Cancelled) => ("cancelled", String::new(), self.told(|| self.cancelled(&job, attempt))),
-                _ => ("released", String::new(), self.told(|| self.shared.queue.release(&job, attempt, now_ms()))),
+                Some(StopWhy::Cancelled) => {
+                    ("cancelled", String::new(), self.told(|| self.cancelled(&job, attempt)).map(|()| true))
+                }
+                _ => {
+                    let released = self.told(|| self.shared.queue.release(&job, attempt, now_ms()));
+                    ("released", String::new(), released.map(|()| false))
+                }
             },
             Err(failed) => {
                 let cause = failed.cause.clone();
                 ("failed", cause, self.told(|| self.fail(&claimed, &failed)))
             }
         };
+        let over = matches!(told, Ok(true));
         match told {
-            Ok(()) => {}
+            Ok(_) => {}
             // Given up meanwhile: another attempt has the job.
             Err(QueueError::Stale { .. }) => {
                 self.shared
@@ -122,11 +130,11 @@ impl Mine<'_> {
             }
         }
         self.shared.metrics.attempt(&self.settings.name, outcome, &cause, begun.elapsed());
-        self.shared.end(&job);
+        self.shared.end(&job, over);
     }
 
     /// Tells the queue, again and again where it fails.
-    fn told(&self, tell: impl Fn() -> Result<(), QueueError>) -> Result<(), QueueError> {
+    fn told<T>(&self, tell: impl Fn() -> Result<T, QueueError>) -> Result<T, QueueError> {
         let mut result = tell();
         for _ in 0..QUEUE_TRIES {
             if !matches!(result, Err(QueueError::Database(_))) {
@@ -146,8 +154,8 @@ impl Mine<'_> {
         self.shared.queue.cancelled(job, attempt, now_ms())
     }
 
-    /// The cause chooses what is next.
-    fn fail(&self, claimed: &Claimed, failed: &Failed) -> Result<(), QueueError> {
+    /// The cause chooses what is next; whether the job is over.
+    fn fail(&self, claimed: &Claimed, failed: &Failed) -> Result<bool, QueueError> {
         let job = &claimed.job;
         let history = self.shared.queue.get(&job.id)?.attempts;
         let places = self.shared.settings.places(&job.route).unwrap_or_default();
@@ -157,7 +165,7 @@ impl Mine<'_> {
         if let Some((pause, backend)) = again.filter(|_| !state.over()) {
             self.shared.ring(&backend, pause);
         }
-        Ok(())
+        Ok(state.over())
     }
 
     /// Has the work done and looks at what came out.

@@ -192,6 +192,7 @@ pub(super) struct Shared {
     /// Rises with each change to any job.
     changes: (Mutex<u64>, Condvar),
     listeners: Mutex<Vec<Listener>>,
+    end_listeners: Mutex<Vec<Listener>>,
     tell: Tell,
 }
 
@@ -263,13 +264,18 @@ impl Shared {
         stop
     }
 
-    /// An attempt is over.
-    pub(super) fn end(&self, job: &str) {
+    /// An attempt is over, and with it the job or not.
+    pub(super) fn end(&self, job: &str, over: bool) {
         locked(&self.running).remove(job);
         for view in locked(&self.seats).values_mut() {
             view.job.take_if(|at| at == job);
         }
         self.changed(job);
+        if over {
+            for listener in locked(&self.end_listeners).iter() {
+                listener(job);
+            }
+        }
     }
 
     pub(super) fn progress(&self, job: &str, attempt: u32, done: f64, total: Option<f64>) {
@@ -365,6 +371,7 @@ impl Service {
             over: <_>::default(),
             changes: <_>::default(),
             listeners: Mutex::default(),
+            end_listeners: Mutex::default(),
             tell,
         });
         keeper::take_up(&shared);
@@ -626,6 +633,11 @@ impl Service {
     /// Hears the id of each job about which something has changed.
     pub fn on_change(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
         locked(&self.shared.listeners).push(Box::new(listener));
+    }
+
+    /// Hears the id of each job that is over, as soon as that is on disk.
+    pub fn on_end(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+        locked(&self.shared.end_listeners).push(Box::new(listener));
     }
 
     /// Waits until something has changed about any job, or this long; returns the number of

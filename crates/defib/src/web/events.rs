@@ -24,7 +24,7 @@ use super::App;
 use super::errors::ApiError;
 
 /// Longest wait between two looks, should a wake be missed.
-const LOOK: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_secs(1);
 /// Progress comes no more often.
 const PROGRESS_APART: Duration = Duration::from_millis(200);
 /// A sign that the stream lives.
@@ -44,7 +44,7 @@ impl Wakes {
         }
     }
 
-    fn of(&self, job: &str) -> Arc<Notify> {
+    pub(super) fn of(&self, job: &str) -> Arc<Notify> {
         let mut by_job = self.by_job.lock().unwrap_or_else(PoisonError::into_inner);
         by_job.retain(|_, notify| notify.strong_count() > 0);
         if let Some(known) = by_job.get(job).and_then(Weak::upgrade) {

@@ -1,11 +1,14 @@
 //! Jobs: handed in, asked for, cancelled, tried again.
 
+use std::time::{Duration, Instant};
+
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest as _, Multipart, Path, Query, Request as HttpRequest, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use defib_core::job::{JobState, JobView};
+use defib_core::units;
 use defib_engine::jobs::{Request, Service};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,11 +16,14 @@ use serde_json::Value;
 
 use super::App;
 use super::errors::ApiError;
+use super::events::LOOK;
 use super::uploads;
 
 /// Jobs that a list has without a limit, and at most.
 const USUAL_LIST: usize = 100;
 const LONGEST_LIST: usize = 1000;
+/// Longest time that a request waits for the end of a job.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Jobs, newest first.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -32,12 +38,51 @@ pub(super) struct ListQuery {
     limit: Option<usize>,
 }
 
-/// `POST /v1/jobs`: JSON, or multipart with a part `job` and files.
-pub(super) async fn submit(State(app): State<App>, request: HttpRequest) -> Result<Response, ApiError> {
+/// How long a client waits for the end of a job.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WaitQuery {
+    wait: Option<String>,
+}
+
+type Asked<T> = Result<Query<T>, axum::extract::rejection::QueryRejection>;
+
+impl WaitQuery {
+    fn read(query: Asked<Self>) -> Result<Duration, ApiError> {
+        let Query(Self { wait }) = query.map_err(|error| ApiError::bad(error.body_text()))?;
+        let Some(text) = wait else { return Ok(Duration::ZERO) };
+        let wait = units::duration(&text).map_err(|error| ApiError::bad(format!("`wait`: {error}")))?;
+        Ok(wait.min(LONGEST_WAIT))
+    }
+}
+
+/// `POST /v1/jobs?wait=…`: JSON, or multipart with a part `job` and files.
+pub(super) async fn submit(
+    State(app): State<App>,
+    query: Asked<WaitQuery>,
+    request: HttpRequest,
+) -> Result<Response, ApiError> {
+    let wait = WaitQuery::read(query)?;
     let key = key(request.headers())?;
     let asked = read(&app, request).await?;
     let job = app.blocking(move |service| Ok(service.submit(&asked, key.as_deref())?)).await?;
-    Ok(accepted(job))
+    Ok(accepted(ended(&app, job, wait).await?))
+}
+
+/// The job once it is over, or as it stands after this long.
+async fn ended(app: &App, mut job: JobView, wait: Duration) -> Result<JobView, ApiError> {
+    let until = Instant::now() + wait;
+    let wake = app.wakes.of(&job.id);
+    while !job.state.over() && Instant::now() < until {
+        let woken = wake.notified();
+        let id = job.id.clone();
+        job = app.blocking(move |service| Ok(service.job(&id)?)).await?;
+        if !job.state.over() {
+            let left = until.saturating_duration_since(Instant::now());
+            let _ = tokio::time::timeout(left.min(LOOK), woken).await;
+        }
+    }
+    Ok(job)
 }
 
 fn accepted(job: JobView) -> Response {
@@ -104,16 +149,19 @@ pub(super) async fn replay(
     Ok(accepted(app.blocking(again).await?))
 }
 
-/// `GET /v1/jobs/{id}`.
-pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<JobView>, ApiError> {
-    Ok(Json(app.blocking(move |service| Ok(service.job(&id)?)).await?))
+/// `GET /v1/jobs/{id}?wait=…`.
+pub(super) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    query: Asked<WaitQuery>,
+) -> Result<Json<JobView>, ApiError> {
+    let wait = WaitQuery::read(query)?;
+    let job = app.blocking(move |service| Ok(service.job(&id)?)).await?;
+    Ok(Json(ended(&app, job, wait).await?))
 }
 
 /// `GET /v1/jobs?state=…&limit=…`.
-pub(super) async fn list(
-    State(app): State<App>,
-    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<JobList>, ApiError> {
+pub(super) async fn list(State(app): State<App>, query: Asked<ListQuery>) -> Result<Json<JobList>, ApiError> {
     let Query(ListQuery { state, limit }) = query.map_err(|error| ApiError::bad(error.body_text()))?;
     let state = state.filter(|name| !name.is_empty()).map(|name| {
         JobState::of(&name).ok_or_else(|| {

@@ -43,17 +43,18 @@ fn description() -> Value {
     let state = parameter("state", "query", "Only jobs in this state", &text);
     let limit = parameter("limit", "query", "At most so many", &json!({ "type": "integer" }));
     let last = parameter("Last-Event-ID", "header", "Go on after this event", &text);
+    let wait = parameter("wait", "query", "Answer once the job is over, or after this long, as `60s`", &text);
     let digest = parameter("sha256", "path", "SHA-256 of the file", &text);
     let paths = json!({
         "/v1/jobs": {
-            "post": operation("Hand in a job", &[&key], Some(&body), &[
+            "post": operation("Hand in a job", &[&key, &wait], Some(&body), &[
                 answer("202", "Accepted: it is on disk", &job), problem("400"), problem("413"), problem("422"),
                 problem("429"), problem("503"),
             ]),
             "get": operation("Jobs, newest first", &[&state, &limit], None, &[ok("Jobs", &list), problem("400")]),
         },
         "/v1/jobs/{id}": {
-            "get": operation("A job", &[&id], None, &[ok("The job", &job), problem("404")]),
+            "get": operation("A job", &[&id, &wait], None, &[ok("The job", &job), problem("404")]),
             "delete": operation("Cancel a job", &[&id], None, &[ok("The job as it stands", &job), problem("404")]),
         },
         "/v1/jobs/{id}/events": {
