@@ -31,6 +31,18 @@ class Control:
                     raise ValueError("a message must be an object, not {!r}".format(message))
                 yield message
 
+    def wait_closed(self) -> None:
+        """Return once the host has closed, read or not what it sent before."""
+        poll = select.poll()
+        # Nothing but the end, which is always told.
+        poll.register(self._socket, 0)
+        while True:
+            try:
+                if poll.poll():
+                    return
+            except (OSError, ValueError):
+                return
+
     def send(self, message: Dict[str, Any]) -> None:
         """Send a message that must arrive. Raises OSError where the host is gone."""
         line = _line(message)

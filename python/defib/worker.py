@@ -1,8 +1,8 @@
 """The host of a predictor: `python -m defib.worker`, started by the defib program.
 
 Control travels as JSON lines on the descriptor named by `DEFIB_CONTROL`, so that stdout and
-stderr stay the predictor's own. A thread reads it and ends the process at once when the host
-closes it; another one sends a heartbeat each second. Jobs run in the main thread, one by one.
+stderr stay the predictor's own. Jobs are read and run in the main thread, one by one. A thread
+ends the process at once when the host is gone; another one sends a heartbeat each second.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ import inspect
 import os
 import pathlib
 import platform
-import queue
 import signal
 import sys
 import threading
@@ -55,7 +54,7 @@ def main() -> int:
             "python": platform.python_version(),
         }
     )
-    threading.Thread(target=worker.read, name="defib control", daemon=True).start()
+    threading.Thread(target=worker.watch, name="defib control", daemon=True).start()
     threading.Thread(target=worker.beat, name="defib heartbeat", daemon=True).start()
     _notify.set_sink(worker.tell)
     _cog.install()
@@ -69,23 +68,14 @@ class Worker:
 
     def __init__(self, control: Control) -> None:
         self._control = control
-        self._requests: "queue.SimpleQueue[Dict[str, Any]]" = queue.SimpleQueue()
         self._predict: Optional[Callable[..., Any]] = None
         self._inputs: Dict[str, Input] = {}
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._job: Optional[str] = None
 
-    def read(self) -> None:
-        """Take messages; end at once when the host is gone, whatever else goes on here."""
-        try:
-            for message in self._control.messages():
-                self._requests.put(message)
-        except ConnectionError:
-            pass  # The host closed with something of ours unread: it is gone as well.
-        except (OSError, ValueError) as error:
-            with contextlib.suppress(Exception):
-                sys.stderr.write("defib.worker: control: {}\n".format(error))
-            os._exit(2)
+    def watch(self) -> None:
+        """End at once when the host is gone, whatever else goes on here."""
+        self._control.wait_closed()
         os._exit(0)
 
     def beat(self) -> None:
@@ -100,17 +90,24 @@ class Worker:
         self._control.send_lossy(message)
 
     def serve(self) -> None:
-        """Do what the host asks, one after the other, until it says shutdown."""
-        while True:
-            message = self._requests.get()
-            what = message.get("do")
-            if what == "setup":
-                self._control.send(self._setup(message))
-            elif what == "predict":
-                self._control.send(self._answer(message))
-            elif what == "shutdown":
-                return
-            # Others come from a newer host; within protocol 1 they may be left undone.
+        """Do what the host asks, one after the other, until it says shutdown or is gone."""
+        try:
+            for message in self._control.messages():
+                what = message.get("do")
+                if what == "setup":
+                    self._control.send(self._setup(message))
+                elif what == "predict":
+                    self._control.send(self._answer(message))
+                elif what == "shutdown":
+                    return
+                # Others come from a newer host; within protocol 1 they may be left undone.
+        except ConnectionError:
+            pass  # The host closed with something of ours unread: it is gone as well.
+        except (OSError, ValueError) as error:
+            with contextlib.suppress(Exception):
+                sys.stderr.write("defib.worker: control: {}\n".format(error))
+            os._exit(2)
+        os._exit(0)
 
     def _setup(self, message: Dict[str, Any]) -> Dict[str, Any]:
         began = time.monotonic()

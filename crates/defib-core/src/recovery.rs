@@ -15,9 +15,9 @@ pub enum Remedy {
     Never,
     /// The same once more; then the next backend.
     Again,
-    /// The same again, after a growing pause; then the next backend.
+    /// The same again, after a growing pause; after a few tries the next backend.
     Later,
-    /// The same once more in a fresh worker; then the next backend.
+    /// The same once more in a fresh worker; then the next backend, if there is one.
     Fresh,
     /// A lighter profile, else the next backend.
     Lighter,
@@ -124,7 +124,7 @@ pub enum Decision {
 const FIRST_PAUSE_MS: u64 = 1_000;
 /// Longest pause.
 const LONGEST_PAUSE_MS: u64 = 60_000;
-/// Attempts at one place with the remedy [`Remedy::Later`] before the next has a try.
+/// Attempts at one place with the remedy [`Remedy::Later`] before the next backend has a try.
 const MOST_AT_ONE_PLACE: usize = 3;
 
 /// The remedy for a cause, unless the configuration says otherwise: that of the catalogue.
@@ -160,14 +160,19 @@ pub fn decide(places: &[Place], tried: &[Tried], remedy: Remedy, retry_after_ms:
     let beside = |aim: Aim| next(&|place: &Place| Some(place.backend.as_str()) == backend && place.aim == aim);
     match remedy {
         Remedy::Never => Decision::GiveUp { why: "the same would fail the same way" },
-        Remedy::Later if times < MOST_AT_ONE_PLACE => {
-            Decision::Again { place: at, after_ms: pause_ms(times, retry_after_ms, chance), fresh: false }
-        }
-        Remedy::Later => go(elsewhere(), false, "it failed again and again, and there is no other backend"),
+        // Another backend after a few tries; without one the job's own number of attempts
+        // is the limit, and the pauses grow.
+        Remedy::Later => match elsewhere().filter(|_| times >= MOST_AT_ONE_PLACE) {
+            Some(place) => go(Some(place), false, ""),
+            None => Decision::Again { place: at, after_ms: pause_ms(times, retry_after_ms, chance), fresh: false },
+        },
         Remedy::Again if times < 2 => go(Some(at), false, ""),
         Remedy::Again => go(elsewhere(), false, "it failed again, and there is no other backend"),
         Remedy::Fresh if times < 2 => go(Some(at), true, ""),
-        Remedy::Fresh => go(elsewhere(), true, "a fresh worker failed too, and there is no other backend"),
+        Remedy::Fresh => match elsewhere() {
+            Some(place) => go(Some(place), true, ""),
+            None => Decision::Again { place: at, after_ms: pause_ms(times - 1, None, chance), fresh: true },
+        },
         Remedy::Lighter => go(
             beside(Aim::Lighter).or_else(elsewhere),
             true,
@@ -274,8 +279,10 @@ mod tests {
                     }
                 }
             }
-            // Each place is tried a bounded number of times.
-            prop_assert!(over || tried.len() <= places.len() * (MOST_AT_ONE_PLACE + 1));
+            // Where it goes on without end, every backend has had its tries: the rest is the
+            // job's own number of attempts.
+            let everywhere = tried.iter().any(|one| one.place == 3);
+            prop_assert!(over || tried.len() <= 3 * (MOST_AT_ONE_PLACE + 1) || everywhere);
         }
     }
 }

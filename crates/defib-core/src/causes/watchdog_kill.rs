@@ -18,7 +18,7 @@ pub(super) static CAUSE: Cause = Cause {
     taken_for: "out of memory, a crash",
     by_hand: &["how long did it live? Is that a number somebody configured?", "no out-of-memory line in dmesg"],
     remedies: &["more time, or find out what it was doing"],
-    remedy: Remedy::Elsewhere,
+    remedy: Remedy::Fresh,
     judge,
 };
 

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Attempt, Job, JobState};
+use super::{Attempt, Job, JobState, NewJob};
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +79,23 @@ pub struct ProgressView {
 }
 
 impl JobView {
+    /// A job that was just accepted.
+    #[must_use]
+    pub fn accepted(new: NewJob, now_ms: i64) -> Self {
+        let job = Job {
+            new,
+            state: JobState::Queued,
+            attempts: Vec::new(),
+            result: None,
+            error: None,
+            cancel_wanted: false,
+            progress: None,
+            created_ms: now_ms,
+            finished_ms: None,
+        };
+        Self::new(job, None, None)
+    }
+
     /// A job from the queue, with what only its worker knows.
     #[must_use]
     pub fn new(job: Job, progress: Option<ProgressView>, stage: Option<String>) -> Self {

@@ -38,6 +38,11 @@ pub(super) trait Seat: Send {
     /// What its output, which is not what it should be, says of the cause.
     fn judge_output(&self, done: &Done, made: Made, words: &str) -> Failed;
 
+    /// GPUs that the next job will use, as far as that is seen.
+    fn gpus(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// How it stands, for who asks the service.
     fn condition(&self) -> Condition;
 

@@ -112,6 +112,7 @@ impl Seat for CommandSeat {
         for (name, path) in task.files {
             all.insert(name.clone(), path.display().to_string().into());
         }
+        fs::create_dir_all(task.out).map_err(disk)?;
         let inputs = task.out.with_file_name("inputs.json");
         fs::write(&inputs, Value::Object(all.clone()).to_string()).map_err(disk)?;
         all.insert("out".to_owned(), task.out.display().to_string().into());

@@ -18,6 +18,15 @@ const FOLDER: &str = "work";
 /// Longest name of a file that is taken over.
 const LONGEST_NAME: usize = 100;
 
+/// The inputs of an attempt.
+#[derive(Debug, Default)]
+pub(super) struct Inputs {
+    /// Values.
+    pub(super) values: Map<String, Value>,
+    /// Files, laid out.
+    pub(super) files: BTreeMap<String, PathBuf>,
+}
+
 /// The folder of one attempt; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -25,12 +34,10 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Makes the folder for an attempt of `owner`.
-    pub(super) fn make(state: &Path, owner: &str, job: &str, attempt: u32) -> io::Result<Self> {
-        let place = state.join(FOLDER).join(owner).join(format!("{job}-{attempt}"));
-        fs::create_dir_all(place.join("in"))?;
-        fs::create_dir_all(place.join("out"))?;
-        Ok(Self { place })
+    /// The folder for an attempt of `owner`.
+    /// Most jobs have no files, and whoever makes some makes `out`: nothing is made ahead.
+    pub(super) fn new(state: &Path, owner: &str, job: &str, attempt: u32) -> Self {
+        Self { place: state.join(FOLDER).join(owner).join(format!("{job}-{attempt}")) }
     }
 
     /// Where files that are made go.
@@ -42,29 +49,28 @@ impl Desk {
     ///
     /// # Errors
     /// Where a file is gone or cannot be copied.
-    pub(super) fn lay_out(
-        &self,
-        inputs: &Map<String, Value>,
-        artifacts: &Artifacts,
-    ) -> Result<(Map<String, Value>, BTreeMap<String, PathBuf>), ArtifactError> {
-        let (mut values, mut files) = (Map::new(), BTreeMap::new());
+    pub(super) fn lay_out(&self, inputs: &Map<String, Value>, artifacts: &Artifacts) -> Result<Inputs, ArtifactError> {
+        let Inputs { mut values, mut files } = Inputs::default();
         for (name, value) in inputs {
             let Some(digest) = digest(value) else {
                 values.insert(name.clone(), value.clone());
                 continue;
             };
-            let path = self.place.join("in").join(format!("{}-{}", files.len(), file_name(name, value)));
+            let folder = self.place.join("in");
+            let path = folder.join(format!("{}-{}", files.len(), file_name(name, value)));
             let disk = |source| ArtifactError::Disk { path: path.clone(), source };
             let mut kept = artifacts.read(digest)?;
+            fs::create_dir_all(&folder).map_err(disk)?;
             io::copy(&mut kept, &mut File::create(&path).map_err(disk)?).map_err(disk)?;
             files.insert(name.clone(), path);
         }
-        Ok((values, files))
+        Ok(Inputs { values, files })
     }
 }
 
 impl Drop for Desk {
     fn drop(&mut self) {
+        // Also where it was never made.
         let _ = fs::remove_dir_all(&self.place);
     }
 }
@@ -112,6 +118,9 @@ pub(super) fn keep(
     artifacts: &Artifacts,
     largest: u64,
 ) -> Result<Vec<Value>, ArtifactError> {
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
     let outside = || io::Error::new(io::ErrorKind::InvalidInput, "it lies outside of the folder for outputs");
     let out = out.canonicalize().map_err(|source| ArtifactError::Disk { path: out.to_owned(), source })?;
     let mut kept = Vec::new();
@@ -164,7 +173,8 @@ mod tests {
     fn scratch() -> (tempfile::TempDir, Artifacts, Desk) {
         let folder = tempfile::tempdir().unwrap();
         let artifacts = Artifacts::open(folder.path()).unwrap();
-        let desk = Desk::make(folder.path(), "o1", "j1", 1).unwrap();
+        let desk = Desk::new(folder.path(), "o1", "j1", 1);
+        fs::create_dir_all(desk.out()).unwrap();
         (folder, artifacts, desk)
     }
 
@@ -173,7 +183,7 @@ mod tests {
         let (folder, artifacts, desk) = scratch();
         let kept = artifacts.keep(&mut &b"picture"[..], 100).unwrap();
         let inputs = json!({ "image": reference(&kept.sha256, "a b.PNG", 7), "steps": 3 });
-        let (values, files) = desk.lay_out(inputs.as_object().unwrap(), &artifacts).unwrap();
+        let Inputs { values, files } = desk.lay_out(inputs.as_object().unwrap(), &artifacts).unwrap();
         assert_eq!(Value::Object(values), json!({ "steps": 3 }));
         let path = &files["image"];
         assert!(path.to_string_lossy().ends_with("a_b.PNG"), "{path:?}");

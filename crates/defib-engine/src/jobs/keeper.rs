@@ -2,6 +2,7 @@
 //! dead processes taken up, what is old forgotten.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use defib_store::queue::QueueError;
@@ -21,7 +22,7 @@ const FORGET_EVERY: Duration = Duration::from_secs(600);
 const MOST_FORGOTTEN: usize = 10_000;
 
 /// Keeps the books until the service ends.
-pub(super) fn keep(shared: &Shared) {
+pub(super) fn keep(shared: &Arc<Shared>) {
     let mut renewed = Instant::now();
     let mut owners: Option<Instant> = None;
     let mut forgot: Option<Instant> = None;
@@ -40,6 +41,7 @@ pub(super) fn keep(shared: &Shared) {
             forget(shared);
         }
         expire(shared);
+        shared.save_again();
         write_progress(shared, &mut written);
         shared.wait_over(ROUND);
     }

@@ -125,12 +125,12 @@ mod tests {
         let after = |failed: &Failed, history: &[Attempt]| follow(failed, history, &places(), &none, 1000);
         let full = attempt("local", "full");
         let oom = Failed::new("gpu-oom", "20 MiB more than there is");
-        let followed = after(&oom, &[full.clone()]);
+        let followed = after(&oom, std::slice::from_ref(&full));
         assert_eq!(choice(&followed.next), Some(("local", "small")));
         let Next::Retry { decision, .. } = &followed.next else { unreachable!() };
         assert_eq!((decision["remedy"].as_str(), decision["cause"].as_str()), (Some("lighter"), Some("gpu-oom")));
         assert_eq!(choice(&after(&oom, &[full.clone(), attempt("local", "small")]).next), Some(("far", "full")));
-        let permanent = after(&Failed::new("config-invalid", "no such key"), &[full.clone()]);
+        let permanent = after(&Failed::new("config-invalid", "no such key"), std::slice::from_ref(&full));
         assert!(matches!(permanent.next, Next::Final(ref told) if told["why"] == "the same would fail the same way"));
     }
 

@@ -9,9 +9,9 @@ use serde_json::{Map, Value, json};
 
 use super::backend::{Backend, Done, Failed, FailedKind, Seat, Stop, StopWhy, Task};
 use super::check;
-use super::files::{self, Desk};
+use super::files::{self, Desk, Inputs};
 use super::recover::{self, Followed};
-use super::service::{LEASE, Shared, now_ms};
+use super::service::{LEASE, Shared, Unsaved, now_ms};
 use super::settings::{BackendSettings, FULL};
 
 /// Pause after the queue failed, and how often its answer to the end of an attempt is
@@ -24,7 +24,7 @@ const GPU_WAIT: Duration = Duration::from_millis(500);
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Works until the service ends.
-pub(super) fn work(shared: &Shared, backend: &dyn Backend, settings: &BackendSettings, number: usize) {
+pub(super) fn work(shared: &Arc<Shared>, backend: &dyn Backend, settings: &BackendSettings, number: usize) {
     let mut seat = backend.seat(number);
     let mine = Mine { shared, settings, number };
     if shared.settings.warm && shared.is_working() {
@@ -63,7 +63,7 @@ pub(super) fn work(shared: &Shared, backend: &dyn Backend, settings: &BackendSet
 
 /// One seat, seen from its thread.
 struct Mine<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     settings: &'a BackendSettings,
     number: usize,
 }
@@ -76,11 +76,7 @@ impl Mine<'_> {
     /// GPUs that the next job uses: those that are configured, or that the process has open.
     fn gpus(&self, seat: &dyn Seat) -> Vec<String> {
         let configured = &self.settings.gpus;
-        if configured.is_empty() {
-            seat.condition().pid.map(super::gpus::opened_by).unwrap_or_default()
-        } else {
-            vec![configured[self.number % configured.len()].clone()]
-        }
+        if configured.is_empty() { seat.gpus() } else { vec![configured[self.number % configured.len()].clone()] }
     }
 
     fn claim(&self) -> Result<Option<Claimed>, QueueError> {
@@ -100,9 +96,7 @@ impl Mine<'_> {
         let stop = self.shared.begin(&claimed, &self.settings.name, self.number);
         let made = self.make(seat, &claimed, &stop);
         let (outcome, cause, told) = match made {
-            Ok(result) => {
-                ("succeeded", String::new(), self.told(|| self.succeed(&job, attempt, &result)).map(|()| true))
-            }
+            Ok(result) => return self.succeed(job, attempt, result, begun),
             Err(failed) if failed.kind == FailedKind::Stopped => match stop.why() {
                 Some(StopWhy::Cancelled) => {
                     ("cancelled", String::new(), self.told(|| self.cancelled(&job, attempt)).map(|()| true))
@@ -146,8 +140,10 @@ impl Mine<'_> {
         result
     }
 
-    fn succeed(&self, job: &str, attempt: u32, result: &Value) -> Result<(), QueueError> {
-        self.shared.queue.succeed(job, attempt, result, now_ms())
+    /// The next job need not wait until this result is on disk.
+    fn succeed(&self, job: String, attempt: u32, result: Value, begun: Instant) {
+        self.shared.metrics.attempt(&self.settings.name, "succeeded", "", begun.elapsed());
+        self.shared.save(Unsaved { job, attempt, result, tries: 0 });
     }
 
     fn cancelled(&self, job: &str, attempt: u32) -> Result<(), QueueError> {
@@ -172,15 +168,14 @@ impl Mine<'_> {
     fn make(&self, seat: &mut dyn Seat, claimed: &Claimed, stop: &Arc<Stop>) -> Result<Value, Failed> {
         let (job, shared) = (&claimed.job, self.shared);
         let disk = |error: &dyn std::fmt::Display| Failed::new("disk-full", format!("the job's folder: {error}"));
-        let desk = Desk::make(shared.state.root(), shared.owner.name(), &job.id, claimed.attempt)
-            .map_err(|error| disk(&error))?;
+        let desk = Desk::new(shared.state.root(), shared.owner.name(), &job.id, claimed.attempt);
         let profile = self.settings.profile(&claimed.choice.profile);
         if profile.is_none() && claimed.choice.profile != FULL {
             shared.tell(&format!("{}: there is no profile {}; the full one is used", job.id, claimed.choice.profile));
         }
         let mut inputs = job.inputs.as_object().cloned().unwrap_or_default();
         inputs.extend(profile.map(|profile| profile.inputs.clone()).unwrap_or_default());
-        let (values, files) = desk.lay_out(&inputs, &shared.artifacts).map_err(|error| match error {
+        let Inputs { values, files } = desk.lay_out(&inputs, &shared.artifacts).map_err(|error| match error {
             defib_store::ArtifactError::Disk { .. } => disk(&error),
             _ => Failed::new("asset-missing", error.to_string()),
         })?;

@@ -159,6 +159,18 @@ pub struct Health {
     pub running: u64,
 }
 
+/// A result that is not on disk yet.
+pub(super) struct Unsaved {
+    pub(super) job: String,
+    pub(super) attempt: u32,
+    pub(super) result: Value,
+    pub(super) tries: u32,
+}
+
+/// How often a result is tried to be kept, once each round of the keeper: a disk that is
+/// full for a moment must not cost one.
+const MOST_TRIES: u32 = 240;
+
 /// A job at work.
 struct Running {
     attempt: u32,
@@ -188,6 +200,7 @@ pub(super) struct Shared {
     seats: Mutex<BTreeMap<(String, usize), SeatView>>,
     running: Mutex<HashMap<String, Running>>,
     phase: AtomicU8,
+    unsaved: Mutex<Vec<Unsaved>>,
     over: (Mutex<bool>, Condvar),
     /// Rises with each change to any job.
     changes: (Mutex<u64>, Condvar),
@@ -262,6 +275,32 @@ impl Shared {
         locked(&self.seats).entry((backend.to_owned(), number)).or_default().job = Some(id.clone());
         self.changed(id);
         stop
+    }
+
+    /// Keeps a result, without a wait.
+    pub(super) fn save(self: &Arc<Self>, unsaved: Unsaved) {
+        let shared = self.clone();
+        let Unsaved { job, attempt, result, tries } = unsaved;
+        let queue = self.queue.clone();
+        let again = result.clone();
+        let id = job.clone();
+        let then = move |told: Result<(), QueueError>| match told {
+            Ok(()) => shared.end(&job, true),
+            Err(QueueError::Database(_)) if tries < MOST_TRIES => {
+                locked(&shared.unsaved).push(Unsaved { job, attempt, result: again, tries: tries + 1 });
+            }
+            Err(error) => {
+                shared.tell(&format!("the result of attempt {attempt} of {job} is dropped: {error}"));
+                shared.end(&job, false);
+            }
+        };
+        queue.succeed_then(&id, attempt, &result, now_ms(), Box::new(then));
+    }
+
+    /// Tries again what could not be kept.
+    pub(super) fn save_again(self: &Arc<Self>) {
+        let unsaved = std::mem::take(&mut *locked(&self.unsaved));
+        unsaved.into_iter().for_each(|unsaved| self.save(unsaved));
     }
 
     /// An attempt is over, and with it the job or not.
@@ -368,6 +407,7 @@ impl Service {
             seats: Mutex::default(),
             running: Mutex::default(),
             phase: AtomicU8::new(WORKING),
+            unsaved: Mutex::default(),
             over: <_>::default(),
             changes: <_>::default(),
             listeners: Mutex::default(),
@@ -432,16 +472,15 @@ impl Service {
         if let Err(QueueError::Full { .. }) = submitted {
             self.shared.metrics.refused();
         }
-        let id = match submitted? {
-            Submitted::Known(id) => id,
+        match submitted? {
+            Submitted::Known(id) => self.job(&id),
             Submitted::New => {
                 self.shared.metrics.accepted();
                 let pause = new.not_before_ms.map_or(0, |at| u64::try_from(at - now_ms()).unwrap_or(0));
                 self.shared.ring(&new.start.backend, Duration::from_millis(pause));
-                new.id
+                Ok(JobView::accepted(new, now_ms()))
             }
-        };
-        self.job(&id)
+        }
     }
 
     /// The job that a request makes.
@@ -688,6 +727,11 @@ impl Service {
             if thread.is_finished() {
                 let _ = thread.join();
             }
+        }
+        // Results on their way to the disk.
+        let mut seen = 0;
+        while self.at_work() > 0 && Instant::now() < until {
+            seen = self.wait_change(seen, Duration::from_millis(20));
         }
         self.shared.phase.store(OVER, Ordering::Release);
         *locked(&self.shared.over.0) = true;

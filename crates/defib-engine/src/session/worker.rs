@@ -24,7 +24,7 @@ use super::supervisor::{Audience, Finished, LAST_LOOK_WITHIN, Session, SessionEr
 const WORTH_A_LINE: Duration = Duration::from_millis(300);
 /// File of the Python package that hosts predictors, and what its own threads run there.
 const HOST_FILE: &str = "/defib/worker.py";
-const HOST_FUNCTIONS: [&str; 2] = ["read", "beat"];
+const HOST_FUNCTIONS: [&str; 2] = ["watch", "beat"];
 /// Grace for a process whose time is over: it had its time.
 const GRACE_S: f64 = 1.0;
 

@@ -156,7 +156,7 @@ pub struct Expired {
 /// Something that happened to a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
-    /// Its number, rising over all jobs.
+    /// Its number in the history of its job, from 1.
     pub id: i64,
     /// When, milliseconds since the epoch.
     pub at_ms: i64,
@@ -165,6 +165,9 @@ pub struct JobEvent {
     /// What else is to be said.
     pub data: Value,
 }
+
+/// Hears how something ended.
+pub type Then = Box<dyn FnOnce(Result<(), QueueError>) + Send>;
 
 /// Jobs by state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -186,8 +189,8 @@ pub trait Queue: Send + Sync {
     fn submit(&self, job: &NewJob, now_ms: i64) -> Result<Submitted, QueueError>;
 
     /// Takes the job that is due first, highest priority first. The lease runs out at
-    /// `now_ms + lease_ms` unless a heartbeat renews it. A power cut may lose the claim,
-    /// never the job.
+    /// `now_ms + lease_ms` unless a heartbeat renews it. A power cut or a full disk may
+    /// lose the claim, never the job: whoever claimed hears then that he is stale.
     ///
     /// # Errors
     /// The database's.
@@ -210,6 +213,12 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// [`QueueError::Stale`], or the database's.
     fn succeed(&self, job: &str, attempt: u32, result: &Value, now_ms: i64) -> Result<(), QueueError>;
+
+    /// The same, without a wait: `then` hears of it once it is on disk. It is called from
+    /// another thread and must be short.
+    fn succeed_then(&self, job: &str, attempt: u32, result: &Value, now_ms: i64, then: Then) {
+        then(self.succeed(job, attempt, result, now_ms));
+    }
 
     /// The attempt failed. A retry beyond the job's last attempt or deadline is final.
     /// Returns the state of the job then.

@@ -13,8 +13,9 @@ pub(super) const FORMAT: i64 = 1;
 /// Where a later version made them, or SQLite refuses.
 pub(super) fn prepare(connection: &Connection) -> Result<(), QueueError> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    // An accepted job survives a power cut: the log is synced at every commit.
-    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")?;
+    // What must survive a power cut is synced by the writer, beside the next transaction.
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")?;
+    connection.set_prepared_statement_cache_capacity(64);
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match found {
         0 => connection.execute_batch(TABLES)?,
@@ -39,7 +40,7 @@ CREATE TABLE jobs (
     deadline_ms INTEGER,
     timeout_ms INTEGER,
     max_attempts INTEGER NOT NULL,
-    idempotency_key TEXT UNIQUE,
+    idempotency_key TEXT,
     state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
     attempt INTEGER NOT NULL DEFAULT 0,
     uncounted INTEGER NOT NULL DEFAULT 0,
@@ -50,9 +51,9 @@ CREATE TABLE jobs (
     created_ms INTEGER NOT NULL,
     finished_ms INTEGER
 ) STRICT;
-CREATE INDEX jobs_due ON jobs (backend, priority DESC, seq) WHERE state = 'queued';
-CREATE INDEX jobs_leases ON jobs (lease_until_ms) WHERE state = 'running';
-CREATE INDEX jobs_deadlines ON jobs (deadline_ms) WHERE state IN ('queued', 'running') AND deadline_ms IS NOT NULL;
+CREATE UNIQUE INDEX jobs_keys ON jobs (idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX jobs_due ON jobs (backend, priority DESC, seq, not_before_ms, deadline_ms) WHERE state = 'queued';
+CREATE INDEX jobs_at_work ON jobs (seq) WHERE state = 'running';
 CREATE TABLE attempts (
     job INTEGER NOT NULL REFERENCES jobs (seq),
     n INTEGER NOT NULL,
@@ -66,14 +67,13 @@ CREATE TABLE attempts (
     PRIMARY KEY (job, n)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE events (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
     job INTEGER NOT NULL REFERENCES jobs (seq),
+    id INTEGER NOT NULL,
     at_ms INTEGER NOT NULL,
     kind TEXT NOT NULL,
-    data TEXT NOT NULL
-) STRICT;
-CREATE INDEX jobs_over ON jobs (finished_ms) WHERE finished_ms IS NOT NULL;
-CREATE INDEX events_by_job ON events (job, id);
+    data TEXT NOT NULL,
+    PRIMARY KEY (job, id)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE progress (
     job INTEGER PRIMARY KEY REFERENCES jobs (seq),
     done REAL NOT NULL,

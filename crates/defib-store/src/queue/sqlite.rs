@@ -2,15 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use defib_core::job::{Attempt, Choice, Job, JobState, Move, NewJob, after};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
 
-use super::writer::{Safety, Writer};
+use super::writer::{When, Writer};
 use super::{
-    Beat, Cancelling, Claimant, Claimed, Counts, Expired, Failure, JobEvent, Next, Queue, QueueError, Submitted, schema,
+    Beat, Cancelling, Claimant, Claimed, Counts, Expired, Failure, JobEvent, Next, Queue, QueueError, Submitted, Then,
+    schema,
 };
 
 /// Seconds after which a full queue may be worth another try.
@@ -24,6 +26,8 @@ pub struct SqliteQueue {
     writer: Writer,
     reader: Mutex<Connection>,
     most_queued: u64,
+    /// Jobs that wait, or waited when this was last counted.
+    queued: Arc<AtomicU64>,
 }
 
 impl SqliteQueue {
@@ -36,32 +40,46 @@ impl SqliteQueue {
         schema::prepare(&connection)?;
         let reader = Connection::open(file)?;
         schema::prepare(&reader)?;
-        let writer = Writer::start(connection).map_err(|_| QueueError::Closed)?;
-        Ok(Self { writer, reader: Mutex::new(reader), most_queued })
+        let writer = Writer::start(connection, file).map_err(|_| QueueError::Closed)?;
+        let queued = Arc::new(AtomicU64::new(count_queued(&reader)?));
+        Ok(Self { writer, reader: Mutex::new(reader), most_queued, queued })
     }
 
-    fn reader(&self) -> MutexGuard<'_, Connection> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reader(&self) -> Result<MutexGuard<'_, Connection>, QueueError> {
+        self.writer.settle()?;
+        Ok(self.reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A change to the job that this attempt has now.
     fn at_work<T: Send + 'static>(
         &self,
-        safety: Safety,
+        when: When,
         job: &str,
         attempt: u32,
         change: impl FnOnce(&Connection, &Held) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let job = job.to_owned();
-        self.writer.change(safety, move |connection| {
-            let held = held(connection, &job)?;
-            // The fencing token: who was given up carries an older number.
-            if held.state != JobState::Running || held.attempt != attempt {
-                return Err(QueueError::Stale { job, attempt });
-            }
+        self.writer.change(when, move |connection| {
+            let held = at_work(connection, job, attempt)?;
             change(connection, &held)
         })
     }
+}
+
+/// The job, if this attempt has it now. The number is the fencing token: who was given up
+/// carries an older one.
+fn at_work(connection: &Connection, job: String, attempt: u32) -> Result<Held, QueueError> {
+    let held = held(connection, &job)?;
+    if held.state != JobState::Running || held.attempt != attempt {
+        return Err(QueueError::Stale { job, attempt });
+    }
+    Ok(held)
+}
+
+fn succeed(connection: &Connection, held: &Held, result: &str, now_ms: i64) -> Result<(), QueueError> {
+    go(connection, held, Move::Succeed, now_ms, Some(result))?;
+    end_attempt(connection, held, "succeeded", None, now_ms)?;
+    tell(connection, held.seq, now_ms, "succeeded", &json!({ "attempt": held.attempt }))
 }
 
 impl SqliteQueue {
@@ -72,7 +90,7 @@ impl SqliteQueue {
         change: impl FnOnce(&Connection, &Held) -> Result<(), QueueError> + Send + 'static,
     ) -> Result<(), QueueError> {
         let job = job.to_owned();
-        self.writer.change(Safety::Power, move |connection| {
+        self.writer.change(When::Synced, move |connection| {
             let held = held(connection, &job)?;
             if held.state == JobState::Queued { change(connection, &held) } else { Err(QueueError::NoSuchJob(job)) }
         })
@@ -108,6 +126,11 @@ fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
     })
 }
 
+fn count_queued(connection: &Connection) -> Result<u64, QueueError> {
+    let mut statement = connection.prepare_cached("SELECT count(*) FROM jobs WHERE state = 'queued'")?;
+    Ok(statement.query_row([], |row| number(row, 0))?)
+}
+
 /// A count, which is never negative.
 fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
@@ -125,12 +148,20 @@ fn held(connection: &Connection, job: &str) -> Result<Held, QueueError> {
 }
 
 /// Makes a legal move; the caller has looked at the state in the same transaction.
-fn go(connection: &Connection, held: &Held, what: Move, now_ms: i64) -> Result<JobState, QueueError> {
+/// A result comes with its success.
+fn go(
+    connection: &Connection,
+    held: &Held,
+    what: Move,
+    now_ms: i64,
+    result: Option<&str>,
+) -> Result<JobState, QueueError> {
     let next = after(held.state, what).ok_or(rusqlite::Error::InvalidQuery)?;
     let finished = next.over().then_some(now_ms);
-    let mut statement = connection
-        .prepare_cached("UPDATE jobs SET state = ?2, finished_ms = ?3, lease_until_ms = NULL WHERE seq = ?1")?;
-    statement.execute(params![held.seq, next.name(), finished])?;
+    let mut statement = connection.prepare_cached(
+        "UPDATE jobs SET state = ?2, finished_ms = ?3, lease_until_ms = NULL, result = ?4 WHERE seq = ?1",
+    )?;
+    statement.execute(params![held.seq, next.name(), finished, result])?;
     if next.over() {
         connection.prepare_cached("DELETE FROM progress WHERE job = ?1")?.execute([held.seq])?;
     }
@@ -138,8 +169,10 @@ fn go(connection: &Connection, held: &Held, what: Move, now_ms: i64) -> Result<J
 }
 
 fn tell(connection: &Connection, seq: i64, at_ms: i64, kind: &str, data: &Value) -> Result<(), QueueError> {
-    let mut statement =
-        connection.prepare_cached("INSERT INTO events (job, at_ms, kind, data) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO events (job, id, at_ms, kind, data)
+         VALUES (?1, (SELECT coalesce(max(id), 0) + 1 FROM events WHERE job = ?1), ?2, ?3, ?4)",
+    )?;
     statement.execute(params![seq, at_ms, kind, data.to_string()])?;
     Ok(())
 }
@@ -170,7 +203,7 @@ fn fail_for(
     (error, decision): (&Value, &Value),
     now_ms: i64,
 ) -> Result<(), QueueError> {
-    go(connection, held, what, now_ms)?;
+    go(connection, held, what, now_ms, None)?;
     connection
         .prepare_cached("UPDATE jobs SET error = ?2 WHERE seq = ?1")?
         .execute(params![held.seq, error.to_string()])?;
@@ -183,21 +216,21 @@ fn fail_for(
 
 impl Queue for SqliteQueue {
     fn submit(&self, job: &NewJob, now_ms: i64) -> Result<Submitted, QueueError> {
-        let (job, most) = (job.clone(), self.most_queued);
-        self.writer.change(Safety::Power, move |connection| accept(connection, &job, most, now_ms))
+        let (job, most, known) = (job.clone(), self.most_queued, self.queued.clone());
+        self.writer.change(When::Synced, move |connection| accept(connection, &job, most, &known, now_ms))
     }
 
     fn claim(&self, claimant: &Claimant<'_>, now_ms: i64) -> Result<Option<Claimed>, QueueError> {
         let Claimant { backend, only, owner, lease_ms } = *claimant;
         let (backend, only, owner) = (backend.to_owned(), only.map(str::to_owned), owner.to_owned());
-        self.writer.change(Safety::Process, move |connection| {
+        self.writer.change(When::Early, move |connection| {
             let claimant = Claimant { backend: &backend, only: only.as_deref(), owner: &owner, lease_ms };
             take(connection, &claimant, now_ms)
         })
     }
 
     fn heartbeat(&self, job: &str, attempt: u32, lease_ms: i64, now_ms: i64) -> Result<Beat, QueueError> {
-        self.at_work(Safety::Process, job, attempt, move |connection, held| {
+        self.at_work(When::Committed, job, attempt, move |connection, held| {
             let mut statement = connection.prepare_cached("UPDATE jobs SET lease_until_ms = ?2 WHERE seq = ?1")?;
             statement.execute(params![held.seq, now_ms + lease_ms])?;
             Ok(Beat { cancel_wanted: held.cancel_wanted })
@@ -205,7 +238,7 @@ impl Queue for SqliteQueue {
     }
 
     fn progress(&self, job: &str, attempt: u32, done: f64, total: Option<f64>) -> Result<(), QueueError> {
-        self.at_work(Safety::Process, job, attempt, move |connection, held| {
+        self.at_work(When::Committed, job, attempt, move |connection, held| {
             let mut statement =
                 connection.prepare_cached("INSERT OR REPLACE INTO progress (job, done, total) VALUES (?1, ?2, ?3)")?;
             statement.execute(params![held.seq, done, total])?;
@@ -215,14 +248,16 @@ impl Queue for SqliteQueue {
 
     fn succeed(&self, job: &str, attempt: u32, result: &Value, now_ms: i64) -> Result<(), QueueError> {
         let result = result.to_string();
-        self.at_work(Safety::Power, job, attempt, move |connection, held| {
-            go(connection, held, Move::Succeed, now_ms)?;
-            end_attempt(connection, held, "succeeded", None, now_ms)?;
-            connection
-                .prepare_cached("UPDATE jobs SET result = ?2 WHERE seq = ?1")?
-                .execute(params![held.seq, result])?;
-            tell(connection, held.seq, now_ms, "succeeded", &json!({ "attempt": held.attempt }))
-        })
+        self.at_work(When::Synced, job, attempt, move |connection, held| succeed(connection, held, &result, now_ms))
+    }
+
+    fn succeed_then(&self, job: &str, attempt: u32, result: &Value, now_ms: i64, then: Then) {
+        let (job, result) = (job.to_owned(), result.to_string());
+        let change = move |connection: &Connection| {
+            let held = at_work(connection, job, attempt)?;
+            succeed(connection, &held, &result, now_ms)
+        };
+        self.writer.post(When::Synced, change, then);
     }
 
     fn fail(
@@ -234,7 +269,7 @@ impl Queue for SqliteQueue {
         now_ms: i64,
     ) -> Result<JobState, QueueError> {
         let (failure, next) = (failure.clone(), next.clone());
-        self.at_work(Safety::Power, job, attempt, move |connection, held| {
+        self.at_work(When::Synced, job, attempt, move |connection, held| {
             end_attempt(connection, held, "failed", Some(&failure.cause), now_ms)?;
             let beyond = |not_before_ms: i64| {
                 held.counted >= held.max_attempts || held.deadline_ms.is_some_and(|deadline| not_before_ms >= deadline)
@@ -242,10 +277,10 @@ impl Queue for SqliteQueue {
             match next {
                 _ if held.cancel_wanted => {
                     tell(connection, held.seq, now_ms, "cancelled", &json!({ "attempt": held.attempt }))?;
-                    go(connection, held, Move::Cancel, now_ms)
+                    go(connection, held, Move::Cancel, now_ms, None)
                 }
                 Next::Retry { not_before_ms, choice, decision } if !beyond(not_before_ms) => {
-                    let state = go(connection, held, Move::Retry, now_ms)?;
+                    let state = go(connection, held, Move::Retry, now_ms, None)?;
                     connection
                         .prepare_cached("UPDATE jobs SET not_before_ms = ?2 WHERE seq = ?1")?
                         .execute(params![held.seq, not_before_ms])?;
@@ -266,8 +301,8 @@ impl Queue for SqliteQueue {
     }
 
     fn release(&self, job: &str, attempt: u32, now_ms: i64) -> Result<(), QueueError> {
-        self.at_work(Safety::Power, job, attempt, move |connection, held| {
-            go(connection, held, Move::Release, now_ms)?;
+        self.at_work(When::Synced, job, attempt, move |connection, held| {
+            go(connection, held, Move::Release, now_ms, None)?;
             end_attempt(connection, held, "released", None, now_ms)?;
             connection
                 .prepare_cached("UPDATE jobs SET uncounted = uncounted + 1 WHERE seq = ?1")?
@@ -278,11 +313,11 @@ impl Queue for SqliteQueue {
 
     fn cancel(&self, job: &str, now_ms: i64) -> Result<Cancelling, QueueError> {
         let job = job.to_owned();
-        self.writer.change(Safety::Power, move |connection| {
+        self.writer.change(When::Synced, move |connection| {
             let held = held(connection, &job)?;
             match held.state {
                 JobState::Queued => {
-                    go(connection, &held, Move::Cancel, now_ms)?;
+                    go(connection, &held, Move::Cancel, now_ms, None)?;
                     tell(connection, held.seq, now_ms, "cancelled", &json!({}))?;
                     Ok(Cancelling::Done)
                 }
@@ -301,25 +336,34 @@ impl Queue for SqliteQueue {
     }
 
     fn cancelled(&self, job: &str, attempt: u32, now_ms: i64) -> Result<(), QueueError> {
-        self.at_work(Safety::Power, job, attempt, move |connection, held| {
-            go(connection, held, Move::Cancel, now_ms)?;
+        self.at_work(When::Synced, job, attempt, move |connection, held| {
+            go(connection, held, Move::Cancel, now_ms, None)?;
             end_attempt(connection, held, "cancelled", None, now_ms)?;
             tell(connection, held.seq, now_ms, "cancelled", &json!({ "attempt": held.attempt }))
         })
     }
 
     fn expire(&self, waits: &HashMap<String, Value>, now_ms: i64) -> Result<Expired, QueueError> {
+        const LATE: &str = "state = 'queued' AND deadline_ms IS NOT NULL AND deadline_ms <= ?1";
+        const LOST: &str = "state = 'running' AND lease_until_ms <= ?1";
+        // Mostly there is nothing, and then nothing is written.
+        let any =
+            format!("SELECT EXISTS (SELECT 1 FROM jobs WHERE {LATE}) OR EXISTS (SELECT 1 FROM jobs WHERE {LOST})");
+        let some: bool = self.reader()?.prepare_cached(&any)?.query_row([now_ms], |row| row.get(0))?;
+        if !some {
+            return Ok(Expired::default());
+        }
         let waits = waits.clone();
-        self.writer.change(Safety::Power, move |connection| {
-            let mut expired = Expired { failed: fail_late(connection, &waits, now_ms)?, ..Expired::default() };
-            let lost = find(connection, "state = 'running' AND lease_until_ms <= ?1", &now_ms)?;
+        self.writer.change(When::Synced, move |connection| {
+            let mut expired = Expired { failed: fail_late(connection, &waits, LATE, now_ms)?, ..Expired::default() };
+            let lost = find(connection, LOST, &now_ms)?;
             lose(connection, lost, &mut expired, now_ms)?;
             Ok(expired)
         })
     }
 
     fn owners(&self) -> Result<Vec<String>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement = reader.prepare_cached(
             "SELECT DISTINCT a.owner FROM jobs j JOIN attempts a ON a.job = j.seq AND a.n = j.attempt
              WHERE j.state = 'running'",
@@ -330,7 +374,7 @@ impl Queue for SqliteQueue {
 
     fn expire_owner(&self, owner: &str, now_ms: i64) -> Result<Expired, QueueError> {
         let owner = owner.to_owned();
-        self.writer.change(Safety::Power, move |connection| {
+        self.writer.change(When::Synced, move |connection| {
             let mut expired = Expired::default();
             let condition = "state = 'running' AND
                              (SELECT owner FROM attempts WHERE job = jobs.seq AND n = jobs.attempt) = ?1";
@@ -355,9 +399,9 @@ impl Queue for SqliteQueue {
 
     fn forget(&self, before_ms: i64, most: usize) -> Result<u64, QueueError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        self.writer.change(Safety::Process, move |connection| {
+        self.writer.change(When::Committed, move |connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT seq FROM jobs WHERE finished_ms IS NOT NULL AND finished_ms < ?1 ORDER BY finished_ms LIMIT ?2",
+                "SELECT seq FROM jobs WHERE finished_ms IS NOT NULL AND finished_ms < ?1 ORDER BY seq LIMIT ?2",
             )?;
             let old: Vec<i64> =
                 statement.query_map(params![before_ms, most], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -372,7 +416,7 @@ impl Queue for SqliteQueue {
     }
 
     fn inputs_in_use(&self) -> Result<HashSet<String>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement =
             reader.prepare_cached("SELECT inputs FROM jobs WHERE state IN ('queued', 'running', 'failed')")?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
@@ -384,7 +428,7 @@ impl Queue for SqliteQueue {
     }
 
     fn get(&self, job: &str) -> Result<Job, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement = reader.prepare_cached(&format!("{JOB} WHERE id = ?1"))?;
         let found = statement.query_row([job], |row| Ok(read_job(row))).optional()?;
         let (seq, mut job) = found.ok_or_else(|| QueueError::NoSuchJob(job.to_owned()))??;
@@ -393,7 +437,7 @@ impl Queue for SqliteQueue {
     }
 
     fn list(&self, state: Option<JobState>, most: usize) -> Result<Vec<Job>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement =
             reader.prepare_cached(&format!("{JOB} WHERE ?1 IS NULL OR state = ?1 ORDER BY seq DESC LIMIT ?2"))?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -408,7 +452,7 @@ impl Queue for SqliteQueue {
     }
 
     fn events(&self, job: &str, after: i64) -> Result<Vec<JobEvent>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement = reader.prepare_cached(
             "SELECT e.id, e.at_ms, e.kind, e.data FROM events e JOIN jobs j ON j.seq = e.job
              WHERE j.id = ?1 AND e.id > ?2 ORDER BY e.id",
@@ -424,27 +468,29 @@ impl Queue for SqliteQueue {
     }
 
     fn counts(&self) -> Result<Counts, QueueError> {
-        let reader = self.reader();
-        let mut statement = reader.prepare_cached("SELECT state, count(*) FROM jobs GROUP BY state")?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, number(row, 1)?)))?;
-        let mut counts = Counts::default();
-        for row in rows {
-            match row? {
-                (state, number) if state == "queued" => counts.queued = number,
-                (state, number) if state == "running" => counts.running = number,
-                (_, number) => counts.over += number,
-            }
-        }
-        Ok(counts)
+        let reader = self.reader()?;
+        let count = |text: &str| -> Result<u64, QueueError> {
+            Ok(reader.prepare_cached(text)?.query_row([], |row| number(row, 0))?)
+        };
+        let queued = count("SELECT count(*) FROM jobs WHERE state = 'queued'")?;
+        let running = count("SELECT count(*) FROM jobs WHERE state = 'running'")?;
+        let all = count("SELECT count(*) FROM jobs")?;
+        Ok(Counts { queued, running, over: all.saturating_sub(queued + running) })
     }
 
     fn next_due_ms(&self) -> Result<Option<i64>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         Ok(reader.query_row("SELECT min(not_before_ms) FROM jobs WHERE state = 'queued'", [], |row| row.get(0))?)
     }
 }
 
-fn accept(connection: &Connection, job: &NewJob, most: u64, now_ms: i64) -> Result<Submitted, QueueError> {
+fn accept(
+    connection: &Connection,
+    job: &NewJob,
+    most: u64,
+    known: &AtomicU64,
+    now_ms: i64,
+) -> Result<Submitted, QueueError> {
     if let Some(key) = &job.idempotency_key {
         let known = connection
             .prepare_cached("SELECT id, route, inputs FROM jobs WHERE idempotency_key = ?1")?
@@ -460,9 +506,13 @@ fn accept(connection: &Connection, job: &NewJob, most: u64, now_ms: i64) -> Resu
             None => {}
         }
     }
-    let queued: u64 = connection
-        .prepare_cached("SELECT count(*) FROM jobs WHERE state = 'queued'")?
-        .query_row([], |row| number(row, 0))?;
+    // Counting is dear where many wait. What is known is never less than there are, but for
+    // those that other processes hand in.
+    let mut queued = known.load(Ordering::Relaxed);
+    if queued >= most {
+        queued = count_queued(connection)?;
+        known.store(queued, Ordering::Relaxed);
+    }
     if queued >= most {
         return Err(QueueError::Full { queued, retry_after_s: RETRY_AFTER_S });
     }
@@ -485,6 +535,7 @@ fn accept(connection: &Connection, job: &NewJob, most: u64, now_ms: i64) -> Resu
         job.idempotency_key,
         now_ms
     ])?;
+    known.fetch_add(1, Ordering::Relaxed);
     tell(connection, connection.last_insert_rowid(), now_ms, "accepted", &json!({ "route": job.route }))?;
     Ok(Submitted::New)
 }
@@ -543,9 +594,14 @@ fn find(
 
 /// Fails what waits beyond its deadline. What is at work is ended by its worker, with
 /// evidence.
-fn fail_late(connection: &Connection, waits: &HashMap<String, Value>, now_ms: i64) -> Result<Vec<String>, QueueError> {
+fn fail_late(
+    connection: &Connection,
+    waits: &HashMap<String, Value>,
+    late: &str,
+    now_ms: i64,
+) -> Result<Vec<String>, QueueError> {
     let mut failed = Vec::new();
-    for (id, held) in find(connection, "state = 'queued' AND deadline_ms IS NOT NULL AND deadline_ms <= ?1", &now_ms)? {
+    for (id, held) in find(connection, late, &now_ms)? {
         let unknown = || json!({ "cause": "unknown", "explanation": "its deadline passed while it waited" });
         let error = waits.get(&held.backend).cloned().unwrap_or_else(unknown);
         fail_with(connection, &held, Move::PassDeadline, &error, now_ms)?;
@@ -565,7 +621,7 @@ fn lose(
         end_attempt(connection, &held, "lost", None, now_ms)?;
         let late = held.deadline_ms.is_some_and(|deadline| deadline <= now_ms);
         if held.cancel_wanted {
-            go(connection, &held, Move::Cancel, now_ms)?;
+            go(connection, &held, Move::Cancel, now_ms, None)?;
             tell(connection, held.seq, now_ms, "cancelled", &json!({ "attempt": held.attempt }))?;
         } else if late || held.counted >= held.max_attempts {
             let explanation = format!(
@@ -578,7 +634,7 @@ fn lose(
             fail_with(connection, &held, Move::Fail, &error, now_ms)?;
             expired.failed.push(id);
         } else {
-            go(connection, &held, Move::Expire, now_ms)?;
+            go(connection, &held, Move::Expire, now_ms, None)?;
             tell(connection, held.seq, now_ms, "lost", &json!({ "attempt": held.attempt }))?;
             expired.requeued.push((id, held.attempt));
         }

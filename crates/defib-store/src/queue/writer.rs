@@ -1,10 +1,17 @@
-//! The one thread that writes: what comes together is committed together.
+//! The one thread that writes, and the one that syncs the disk: what comes together is
+//! committed together, and nobody waits for a sync that does not concern him.
 //!
-//! A sync of the disk costs far more than the change itself, so all changes that wait
-//! share one, and what only must outlive this process needs none. Each runs in a savepoint of its own: one that is refused undoes nothing of
-//! the others. A caller hears its answer only after the commit.
+//! Each change runs in a savepoint of its own: one that is refused undoes nothing of the
+//! others. A caller whose change must survive a power cut hears its answer only after the
+//! write-ahead log is synced; that happens beside the next transaction. SQLite itself syncs
+//! when the log is folded into the database (`synchronous = NORMAL`), and with the sync of
+//! the log after each commit that is what `FULL` does, without its wait.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use rusqlite::Connection;
@@ -16,101 +23,179 @@ const MOST: usize = 256;
 /// Changes that may wait before callers do.
 const WAITING: usize = 1024;
 
-/// Tells the caller; with an error where the commit failed.
-type Answer = Box<dyn FnOnce(Option<QueueError>) + Send>;
-/// Runs within a transaction, or hears why there is none, and gives its answer for after
-/// the commit.
-type Change = Box<dyn FnOnce(Result<&Connection, QueueError>) -> Answer + Send>;
-
-/// What a change must survive.
+/// When a caller hears its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Safety {
-    /// That processes are killed: the system has it.
-    Process,
-    /// A power cut: the disk has it.
-    Power,
+pub(super) enum When {
+    /// At once, within the transaction: should its commit fail, the change is undone after
+    /// the answer was heard. For what a caller finds out again, as a worker does its claim.
+    Early,
+    /// Once it is committed: it survives that processes are killed.
+    Committed,
+    /// Once the disk has it: it survives a power cut.
+    Synced,
 }
 
-/// The way to the thread. When the last is dropped, the thread ends.
+/// Tells the caller; with an error where the commit or the sync failed.
+type Answer = Box<dyn FnOnce(Option<QueueError>) + Send>;
+/// Runs within a transaction, or hears why there is none, and gives its answer for later.
+type Change = Box<dyn FnOnce(Result<&Connection, QueueError>) -> Answer + Send>;
+
+/// The way to the thread. When the last is dropped, both threads end, all work done.
 #[derive(Debug)]
 pub(super) struct Writer {
-    changes: SyncSender<(Safety, Change)>,
+    changes: SyncSender<(When, Change)>,
+    /// Early answers that were given, and how many of them are committed.
+    early: Arc<Early>,
+}
+
+#[derive(Debug, Default)]
+struct Early {
+    given: AtomicU64,
+    committed: AtomicU64,
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    /// `file` is the database that the connection is to.
+    pub(super) fn start(connection: Connection, file: &Path) -> std::io::Result<Self> {
         let (changes, waiting) = sync_channel(WAITING);
-        thread::Builder::new().name("defib-queue".to_owned()).spawn(move || serve(&connection, &waiting))?;
-        Ok(Self { changes })
+        let (committed, unsynced) = channel();
+        let mut log = file.as_os_str().to_owned();
+        log.push("-wal");
+        let log = PathBuf::from(log);
+        thread::Builder::new()
+            .name("defib-queue".to_owned())
+            .spawn(move || write(&connection, &waiting, &committed))?;
+        thread::Builder::new().name("defib-sync".to_owned()).spawn(move || sync(&log, &unsynced))?;
+        Ok(Self { changes, early: Arc::default() })
     }
 
-    /// Runs a change and returns once it is on disk.
+    /// Runs a change and returns its answer, when that is to be heard.
     pub(super) fn change<T: Send + 'static>(
         &self,
-        safety: Safety,
+        when: When,
         change: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
         let (answer, answered) = sync_channel(1);
-        let body: Change = Box::new(move |connection| {
-            let result = connection.and_then(|connection| in_savepoint(connection, change));
-            Box::new(move |failed| {
-                // The caller may be gone; nobody else wants to know.
-                let _ = answer.send(failed.map_or(result, Err));
+        // The caller may be gone; nobody else wants to know.
+        let body: Change = if when == When::Early {
+            let early = self.early.clone();
+            Box::new(move |connection| {
+                let result = connection.and_then(|connection| in_savepoint(connection, change));
+                early.given.fetch_add(1, Ordering::AcqRel);
+                let _ = answer.send(result);
+                // Undone or not: whoever reads now reads what is so.
+                Box::new(move |_| {
+                    early.committed.fetch_add(1, Ordering::AcqRel);
+                })
             })
-        });
-        self.changes.send((safety, body)).map_err(|_| QueueError::Closed)?;
+        } else {
+            later(change, move |result| drop(answer.send(result)))
+        };
+        self.changes.send((when, body)).map_err(|_| QueueError::Closed)?;
         answered.recv().map_err(|_| QueueError::Closed)?
     }
+
+    /// Waits until what was answered early is committed: who reads then reads what he was
+    /// told.
+    pub(super) fn settle(&self) -> Result<(), QueueError> {
+        let Early { given, committed } = &*self.early;
+        if committed.load(Ordering::Acquire) == given.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // Changes keep their order: this one comes after those.
+        self.change(When::Committed, |_| Ok(()))
+    }
+
+    /// Runs a change some time; `then` hears the answer, in one of the threads here: it
+    /// must be short.
+    pub(super) fn post<T: Send + 'static>(
+        &self,
+        when: When,
+        change: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
+        then: impl FnOnce(Result<T, QueueError>) + Send + 'static,
+    ) {
+        if let Err(error) = self.changes.send((when, later(change, then))) {
+            // The thread is gone: the change itself tells its caller.
+            let (_, change) = error.0;
+            change(Err(QueueError::Closed))(None);
+        }
+    }
+}
+
+/// A change whose answer is told after the commit.
+fn later<T: Send + 'static>(
+    change: impl FnOnce(&Connection) -> Result<T, QueueError> + Send + 'static,
+    then: impl FnOnce(Result<T, QueueError>) + Send + 'static,
+) -> Change {
+    Box::new(move |connection| {
+        let result = connection.and_then(|connection| in_savepoint(connection, change));
+        Box::new(move |failed| then(failed.map_or(result, Err)))
+    })
 }
 
 fn in_savepoint<T>(
     connection: &Connection,
     change: impl FnOnce(&Connection) -> Result<T, QueueError>,
 ) -> Result<T, QueueError> {
-    connection.execute_batch("SAVEPOINT one")?;
+    connection.prepare_cached("SAVEPOINT one")?.execute([])?;
     let result = change(connection);
-    let end = if result.is_ok() { "RELEASE one" } else { "ROLLBACK TO one; RELEASE one" };
-    connection.execute_batch(end)?;
+    if result.is_err() {
+        connection.prepare_cached("ROLLBACK TO one")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE one")?.execute([])?;
     result
 }
 
-fn serve(connection: &Connection, waiting: &Receiver<(Safety, Change)>) {
-    let mut safety = Safety::Power;
+fn write(connection: &Connection, waiting: &Receiver<(When, Change)>, committed: &Sender<Vec<Answer>>) {
     while let Ok(first) = waiting.recv() {
-        let mut batch = vec![first];
-        while let Some(next) = (batch.len() < MOST).then(|| waiting.try_recv().ok()).flatten() {
-            batch.push(next);
-        }
-        let wanted =
-            if batch.iter().any(|(safety, _)| *safety == Safety::Power) { Safety::Power } else { Safety::Process };
-        let begun = adjust(connection, &mut safety, wanted).and_then(|()| connection.execute_batch("BEGIN IMMEDIATE"));
-        if let Err(error) = begun {
-            let error = error.to_string();
-            for (_, change) in batch {
-                change(Err(QueueError::Database(error.clone())))(None);
-            }
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            first.1(Err(error.into()))(None);
             continue;
         }
-        let answers: Vec<Answer> = batch.into_iter().map(|(_, change)| change(Ok(connection))).collect();
-        let committed = connection.execute_batch("COMMIT");
-        if committed.is_err() {
-            let _ = connection.execute_batch("ROLLBACK");
+        let (mut at_once, mut after_sync) = (Vec::new(), Vec::new());
+        let mut next = Some(first);
+        let mut count = 0;
+        while let Some((when, change)) = next {
+            let answer = change(Ok(connection));
+            let of = if when == When::Synced { &mut after_sync } else { &mut at_once };
+            of.push(answer);
+            count += 1;
+            // What comes while this is being written still goes along.
+            next = (count < MOST).then(|| waiting.try_recv().ok()).flatten();
         }
-        for answer in answers {
-            // Each caller gets the same error.
-            answer(committed.as_ref().err().map(|error| QueueError::Database(error.to_string())));
+        if let Err(error) = connection.execute_batch("COMMIT") {
+            let _ = connection.execute_batch("ROLLBACK");
+            fail(at_once.into_iter().chain(after_sync), &error.to_string());
+            continue;
+        }
+        at_once.into_iter().for_each(|answer| answer(None));
+        if !after_sync.is_empty()
+            && let Err(error) = committed.send(after_sync)
+        {
+            fail(error.0, "the thread that syncs the disk is gone");
         }
     }
 }
 
-/// Synced at every commit, or only when the log is folded into the database.
-fn adjust(connection: &Connection, safety: &mut Safety, wanted: Safety) -> rusqlite::Result<()> {
-    if *safety != wanted {
-        connection.execute_batch(match wanted {
-            Safety::Power => "PRAGMA synchronous = FULL",
-            Safety::Process => "PRAGMA synchronous = NORMAL",
-        })?;
-        *safety = wanted;
+/// Each caller gets the same error.
+fn fail(answers: impl IntoIterator<Item = Answer>, text: &str) {
+    answers.into_iter().for_each(|answer| answer(Some(QueueError::Database(text.to_owned()))));
+}
+
+fn sync(log: &Path, unsynced: &Receiver<Vec<Answer>>) {
+    let mut file = None;
+    while let Ok(mut answers) = unsynced.recv() {
+        while let Ok(more) = unsynced.try_recv() {
+            answers.extend(more);
+        }
+        // It is there once something was written, and stays as long as a connection does.
+        let synced = match &file {
+            Some(file) => File::sync_data(file),
+            None => File::open(log).and_then(|opened| file.insert(opened).sync_all()),
+        };
+        match synced {
+            Ok(()) => answers.into_iter().for_each(|answer| answer(None)),
+            Err(error) => fail(answers, &format!("the disk cannot be synced: {error}")),
+        }
     }
-    Ok(())
 }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 /// Longest time for anything here.
 const LIMIT: Duration = Duration::from_secs(300);
 /// Threads that hand in jobs.
-const CLIENTS: usize = 2;
+const CLIENTS: usize = 16;
 /// The predictor.
 const NOOP: &str = "class Predictor:\n    def predict(self, x: int = 0):\n        return x\n";
 

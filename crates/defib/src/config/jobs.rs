@@ -76,7 +76,7 @@ pub(crate) struct BackendConfig {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Text {
-    Text(String),
+    Words(String),
     Number(i64),
     Switch(bool),
 }
@@ -84,7 +84,7 @@ pub(crate) enum Text {
 impl Text {
     fn text(&self) -> String {
         match self {
-            Self::Text(text) => text.clone(),
+            Self::Words(text) => text.clone(),
             Self::Number(number) => number.to_string(),
             Self::Switch(on) => on.to_string(),
         }

@@ -23,6 +23,7 @@ use serde_json::{Map, Value};
 use self::process::Process;
 use self::protocol::{Ask, PROTOCOL, Raised, Say};
 use super::backend::{Backend, Condition, Done, Failed, FailedKind, MadeFile, Seat, Task};
+use super::gpus;
 use super::host::Host;
 use super::judge::{self, Scene};
 use super::settings::Profile;
@@ -73,6 +74,7 @@ impl Backend for WorkerBackend {
             process: None,
             setup: Setup::default(),
             last_inputs: Vec::new(),
+            gpus: Vec::new(),
             spoilt: None,
             trouble: None,
         })
@@ -93,6 +95,8 @@ struct WorkerSeat {
     setup: Setup,
     /// Inputs of the last job that ask for a fresh process when they change.
     last_inputs: Vec<Option<Value>>,
+    /// GPUs that the process has open.
+    gpus: Vec<String>,
     /// Why the process is not to be used again.
     spoilt: Option<String>,
     /// Why there is none.
@@ -183,6 +187,7 @@ impl WorkerSeat {
         match started {
             Ok(process) => {
                 self.trouble = None;
+                self.gpus = opened_by(&process);
                 self.process = Some(process);
                 Ok(())
             }
@@ -282,6 +287,10 @@ impl WorkerSeat {
         Some(match answer {
             Some(Ok(done)) => {
                 process.done();
+                // Some open theirs only with their first job.
+                if process.jobs == 1 {
+                    self.gpus = opened_by(process);
+                }
                 Ok(Done { output_from: from, ..done })
             }
             Some(Err((error, poisoned))) => {
@@ -304,6 +313,10 @@ impl WorkerSeat {
             }
         })
     }
+}
+
+fn opened_by(process: &Process) -> Vec<String> {
+    process.place().pid.map(gpus::opened_by).unwrap_or_default()
 }
 
 /// Waits for the answer to a task; `None` if the process is gone.
@@ -359,6 +372,10 @@ impl Seat for WorkerSeat {
         let place = self.process.as_ref().map(Process::place).unwrap_or_default();
         let printed = place.folder.map(|folder| archive::readers_from(&folder, &done.output_from)).unwrap_or_default();
         judge::of_output(&self.shared.scene(place.run), printed, made, words)
+    }
+
+    fn gpus(&self) -> Vec<String> {
+        self.gpus.clone()
     }
 
     fn condition(&self) -> Condition {
