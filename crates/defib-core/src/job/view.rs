@@ -157,6 +157,52 @@ impl Pace {
 mod tests {
     use super::*;
 
+    /// The JSON that clients rely on: fields are added, never changed.
+    #[test]
+    fn a_job_has_its_form() {
+        let new = NewJob { id: "j1".into(), route: "default".into(), ..NewJob::default() };
+        let attempt = |n: u32, profile: &str, outcome: &str, cause: Option<&str>| Attempt {
+            n,
+            backend: "local".into(),
+            profile: profile.into(),
+            outcome: outcome.into(),
+            cause: cause.map(str::to_owned),
+            started_ms: 1_000,
+            ended_ms: Some(2_000),
+        };
+        let job = Job {
+            new,
+            state: JobState::Succeeded,
+            attempts: vec![attempt(1, "full", "failed", Some("gpu-oom")), attempt(2, "small", "succeeded", None)],
+            result: Some(serde_json::json!({
+                "outputs": [{
+                    "name": "output.png", "sha256": "ab", "bytes": 7, "media_type": "image/png",
+                    "url": "/v1/artifacts/ab",
+                }],
+                "values": { "seed": 4 },
+            })),
+            error: None,
+            cancel_wanted: false,
+            progress: None,
+            created_ms: 900,
+            finished_ms: Some(2_000),
+        };
+        let failed = Job {
+            state: JobState::Failed,
+            result: None,
+            error: Some(serde_json::json!({ "cause": "unknown", "explanation": "it exited with status 3" })),
+            ..job.clone()
+        };
+        let progress = ProgressView { done: Some(3.0), total: Some(10.0), eta_s: Some(1.5) };
+        let running = Job { state: JobState::Running, result: None, finished_ms: None, ..job.clone() };
+        let views = [
+            JobView::new(job, None, None),
+            JobView::new(failed, None, None),
+            JobView::new(running, Some(progress), Some("denoise".into())),
+        ];
+        insta::assert_json_snapshot!(views);
+    }
+
     #[test]
     fn the_pace_so_far_tells_how_long_it_still_takes() {
         let mut pace = Pace::default();

@@ -4,6 +4,7 @@
 
 mod contract;
 mod crash;
+mod formats;
 mod model;
 
 use defib_store::queue::{Queue, SqliteQueue};

@@ -26,6 +26,7 @@ mod snapshot;
 mod stop;
 mod submit;
 mod why;
+mod worker;
 
 /// Runs AI programs so that they cannot hang for ever, leak or be orphaned, and says why each one failed.
 #[derive(Debug, Parser)]
@@ -47,6 +48,7 @@ enum Command {
     Orphans(orphans::Orphans),
     Snapshot(snapshot::Snapshot),
     Serve(serve::Serve),
+    Worker(worker::Worker),
     Submit(Box<submit::Submit>),
     Causes(causes::Causes),
     Doctor(doctor::Doctor),
@@ -80,6 +82,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Orphans(orphans) => orphans.execute(),
         Command::Snapshot(snapshot) => snapshot.execute(),
         Command::Serve(serve) => serve.execute(),
+        Command::Worker(worker) => worker.execute(),
         Command::Submit(submit) => submit.execute(),
         Command::Causes(causes) => causes.execute(),
         Command::Doctor(doctor) => doctor.execute(),

@@ -126,3 +126,50 @@ pub(crate) fn job_end(job: &JobView) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn job(state: &str, attempts: &serde_json::Value, error: &serde_json::Value) -> JobView {
+        serde_json::from_value(json!({
+            "id": "j2z8", "state": state, "route": "default", "attempts": attempts, "error": error, "result": null,
+            "progress": { "done": null, "total": null, "eta_s": null }, "stage": null,
+            "created_ms": 1_000, "finished_ms": 5_200,
+        }))
+        .unwrap()
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn how_a_job_ended() {
+        let attempt = |n: u32, profile: &str, outcome: &str, cause: Option<&str>| {
+            json!({ "n": n, "backend": "local", "profile": profile, "outcome": outcome, "cause": cause,
+                    "started_ms": 1_000, "ended_ms": 2_000 })
+        };
+        let lighter = json!([attempt(1, "full", "failed", Some("gpu-oom")), attempt(2, "small", "succeeded", None)]);
+        let failed = json!([attempt(1, "full", "failed", Some("unknown"))]);
+        let error = json!({ "cause": "unknown", "explanation": "the process exited with status 3 during predict", "report": null });
+        let ends = [
+            job("succeeded", &json!([attempt(1, "full", "succeeded", None)]), &json!(null)),
+            job("succeeded", &lighter, &json!(null)),
+            job("failed", &failed, &error),
+            job("cancelled", &json!([]), &json!(null)),
+        ];
+        let shown: Vec<String> = ends.iter().map(|job| plain(&job_end(job))).collect();
+        insta::assert_snapshot!(shown.join("---\n"));
+    }
+
+    #[test]
+    fn a_plain_value_stands_for_itself() {
+        let result =
+            |values: serde_json::Value| ResultView { outputs: Vec::new(), values: values.as_object().unwrap().clone() };
+        assert_eq!(job_result(&result(json!({ "output": "a text" })), &[]).unwrap(), "a text");
+        assert_eq!(job_result(&result(json!({ "output": 7 })), &[]).unwrap(), "7");
+        assert_eq!(job_result(&result(json!({ "a": 1 })), &["x/y.png".into()]).unwrap(), "{\n  \"a\": 1\n}\nx/y.png");
+    }
+}

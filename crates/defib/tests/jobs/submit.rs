@@ -78,6 +78,23 @@ fn with_a_server_it_asks_that_one() {
     );
 }
 
+/// What a killed server left is done by a worker that ends when nothing is left.
+#[test]
+fn a_worker_does_what_waits_and_ends() {
+    let (place, mut server) = started("");
+    let first = server.asks("nap", json!({ "seconds": 30.0 }));
+    server.at_work(&first);
+    let waits = server.asks("echo", json!({ "text": "later" }));
+    server.http.delete(format!("{}/v1/jobs/{first}", server.url)).send().unwrap();
+    server.child.0.kill().unwrap();
+    server.child.0.wait().unwrap();
+    let drained = output(&mut place.command(&["worker", "--drain"]));
+    assert!(drained.status.success(), "{}", text(&drained.stderr));
+    let server = place.serve();
+    assert_eq!(server.job(&waits)["result"]["values"]["output"], "later");
+    assert_eq!(server.job(&first)["state"], "cancelled");
+}
+
 #[test]
 fn bad_input_says_what_to_do() {
     let place = Place::new("", &local(""));
