@@ -34,5 +34,5 @@ mod settings;
 mod worker;
 
 pub use files::{digest, media_type, reference};
-pub use service::{BackendView, Health, Request, SeatView, Service, ServiceError};
+pub use service::{BackendView, Health, Request, SeatView, Service, ServiceError, queue_of};
 pub use settings::{BackendSettings, Checks, Extent, FULL, Kind, ONE_BACKEND, Profile, Route, Settings};

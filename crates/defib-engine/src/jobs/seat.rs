@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use defib_store::queue::{Claimant, Claimed, QueueError};
+use defib_core::job::{Choice, JobState};
+use defib_store::queue::{Claimant, Claimed, Next, QueueError};
 use serde_json::{Map, Value, json};
 
 use super::backend::{Backend, Done, Failed, FailedKind, Seat, Stop, StopWhy, Task};
@@ -158,10 +159,24 @@ impl Mine<'_> {
         let Followed { failure, next, again } =
             recover::follow(failed, &history, &places, &self.shared.settings.remedies, now_ms());
         let state = self.shared.queue.fail(&job.id, claimed.attempt, &failure, &next, now_ms())?;
+        self.tell_failed(claimed, failed, &next, state);
         if let Some((pause, backend)) = again.filter(|_| !state.over()) {
             self.shared.ring(&backend, pause);
         }
         Ok(state.over())
+    }
+
+    /// Says in a line what failed, and what follows.
+    fn tell_failed(&self, claimed: &Claimed, failed: &Failed, next: &Next, state: JobState) {
+        let follows = match next {
+            Next::Retry { choice, .. } if !state.over() => format!("again on {}", in_words(choice)),
+            Next::Final(decision) => decision["why"].as_str().unwrap_or("it ends there").to_owned(),
+            Next::Retry { .. } => "no attempt or no time is left".to_owned(),
+        };
+        let Choice { backend, .. } = &claimed.choice;
+        let at = if claimed.attempt > 1 { format!(" (attempt {})", claimed.attempt) } else { String::new() };
+        let Failed { cause, explanation, .. } = failed;
+        self.shared.tell(&format!("{} failed on {backend}{at}: {explanation} ({cause}); {follows}", claimed.job.id));
     }
 
     /// Has the work done and looks at what came out.
@@ -224,4 +239,9 @@ impl Mine<'_> {
             .map_err(|error| Failed::new("disk-full", format!("its outputs cannot be kept: {error}")))?;
         Ok(json!({ "outputs": outputs, "values": done.values }))
     }
+}
+
+/// Backend and profile.
+fn in_words(choice: &Choice) -> String {
+    if choice.profile == FULL { choice.backend.clone() } else { format!("{}/{}", choice.backend, choice.profile) }
 }

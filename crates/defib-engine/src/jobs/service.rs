@@ -27,6 +27,15 @@ use super::{files, keeper, seat};
 
 /// File of the queue in the state folder.
 const QUEUE_FILE: &str = "queue.sqlite";
+/// The queue of a state folder, for those who only read; `None` where there never was a job.
+///
+/// # Errors
+/// Where it cannot be opened.
+pub fn queue_of(state: &State) -> Result<Option<SqliteQueue>, QueueError> {
+    let file = state.root().join(QUEUE_FILE);
+    file.is_file().then(|| SqliteQueue::open(&file, u64::MAX)).transpose()
+}
+
 /// How long a claim holds without being renewed.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 /// Longest time from the wish to stop to the end of all seats: evidence and endings are

@@ -13,6 +13,7 @@ pub(crate) use memory::memory_plan;
 
 mod causes;
 mod doctor;
+mod jobs;
 mod logs;
 mod memory;
 mod orphans;
@@ -49,6 +50,7 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     Serve(serve::Serve),
     Worker(worker::Worker),
+    Jobs(jobs::Jobs),
     Submit(Box<submit::Submit>),
     Causes(causes::Causes),
     Doctor(doctor::Doctor),
@@ -83,6 +85,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Snapshot(snapshot) => snapshot.execute(),
         Command::Serve(serve) => serve.execute(),
         Command::Worker(worker) => worker.execute(),
+        Command::Jobs(jobs) => jobs.execute(),
         Command::Submit(submit) => submit.execute(),
         Command::Causes(causes) => causes.execute(),
         Command::Doctor(doctor) => doctor.execute(),

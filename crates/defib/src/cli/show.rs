@@ -6,15 +6,19 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Args;
+use defib_core::job::JobView;
 use defib_engine::archive;
+use defib_engine::jobs::queue_of;
+use defib_store::State;
+use defib_store::queue::{Queue as _, QueueError};
 
 use super::{logs, state};
 use crate::present::{self, style};
 
-/// Show the report of a run
+/// Show the report of a run, or a job
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Id of a run, its beginning, or `last`
+    /// Id of a run, its beginning, or `last`; or the id of a job
     run: String,
     /// Print the report as JSON
     #[arg(long, conflicts_with = "log")]
@@ -33,7 +37,12 @@ pub(super) struct Show {
 impl Show {
     pub(super) fn execute(self) -> anyhow::Result<ExitCode> {
         let state = state()?;
-        let run = state.find(&self.run)?;
+        let run = match state.find(&self.run) {
+            Ok(run) => run,
+            // Ids of jobs begin with j, ids of runs with r.
+            Err(error) if self.run.starts_with('j') => return self.job(&state).unwrap_or_else(|| Err(error.into())),
+            Err(error) => return Err(error.into()),
+        };
         if self.log {
             return logs::print(&state.folder(&run));
         }
@@ -60,6 +69,19 @@ impl Show {
             write!(anstream::stdout(), "{}", present::stacks(look))?;
         }
         Ok(code)
+    }
+}
+
+impl Show {
+    /// A job, if there is one of this id.
+    fn job(&self, state: &State) -> Option<anyhow::Result<ExitCode>> {
+        let queue = queue_of(state).ok().flatten()?;
+        let job = match queue.get(&self.run) {
+            Ok(job) => JobView::new(job, None, None),
+            Err(QueueError::NoSuchJob(_)) => return None,
+            Err(error) => return Some(Err(error.into())),
+        };
+        Some(present::print_job(&job, &[], self.json))
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Args;
-use defib_core::job::{JobState, JobView, OutputView};
+use defib_core::job::{JobView, OutputView};
 use defib_core::units;
 use defib_engine::jobs::{Request, Service, ServiceError};
 use defib_process::signals::Signals;
@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::serve::{TOKEN, configured};
 use super::state;
 use crate::client::Client;
-use crate::present::{self, style};
+use crate::present::{self, JobBar};
 use crate::server_file::ServerFile;
 
 /// Between two looks at a job: at first, and at most.
@@ -130,6 +130,7 @@ impl Submit {
         let (request, files) = self.request()?;
         let state = state()?;
         let mut interrupts = Interrupts::hear()?;
+        let mut bar = JobBar::new(self.quiet || self.json);
         let (place, job) = match self.client(&state)? {
             Some(client) => {
                 let key = self.key.clone().unwrap_or_else(key);
@@ -142,14 +143,14 @@ impl Submit {
                 };
                 (Place::Server(client), job)
             }
-            None => self.begin_here(&state, request, &files)?,
+            None => self.begin_here(&state, request, &files, &bar)?,
         };
         if self.detach {
             return self.told_detached(&job);
         }
-        let job = self.wait(&place, job, &mut interrupts)?;
+        let job = self.wait(&place, job, &mut bar, &mut interrupts)?;
         let saved = self.save(&place, &job)?;
-        let code = self.tell(&job, &saved)?;
+        let code = present::print_job(&job, &saved, self.json)?;
         if let Place::Here(service) = &place {
             service.stop(Duration::ZERO, &|| true);
         }
@@ -173,6 +174,7 @@ impl Submit {
         state: &State,
         request: Request,
         files: &[(String, PathBuf)],
+        bar: &JobBar,
     ) -> anyhow::Result<(Place, JobView)> {
         ensure!(!self.detach, "no server runs that would do the job: start `defib serve`, or leave out --detach");
         let (_, mut settings, _) = configured(self.config.as_deref(), state)?;
@@ -182,10 +184,10 @@ impl Submit {
         for backend in &mut settings.backends {
             backend.workers = 1;
         }
-        let quiet = self.quiet;
+        let (quiet, say) = (self.quiet, bar.sayer());
         let tell = move |text: &str| {
             if !quiet {
-                anstream::eprintln!("{}defib:{:#} {text}", style::NOTE, style::NOTE);
+                say(text);
             }
         };
         let service = Service::start(settings, state.clone(), Arc::new(tell))?;
@@ -247,8 +249,13 @@ impl Submit {
     }
 
     /// Waits for the end; Ctrl+C cancels the job, a second one gives up waiting.
-    fn wait(&self, place: &Place, mut job: JobView, interrupts: &mut Interrupts) -> anyhow::Result<JobView> {
-        let mut bar = present::JobBar::new(self.quiet || self.json);
+    fn wait(
+        &self,
+        place: &Place,
+        mut job: JobView,
+        bar: &mut JobBar,
+        interrupts: &mut Interrupts,
+    ) -> anyhow::Result<JobView> {
         let mut seen = 0;
         let mut pause = FIRST_LOOK;
         let mut cancelled = false;
@@ -294,22 +301,6 @@ impl Submit {
             saved.push(path);
         }
         Ok(saved)
-    }
-
-    /// Says how it ended.
-    fn tell(&self, job: &JobView, saved: &[PathBuf]) -> anyhow::Result<ExitCode> {
-        let code = if job.state == JobState::Succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE };
-        if self.json {
-            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(job)?)?;
-            return Ok(code);
-        }
-        if let Some(result) = &job.result {
-            writeln!(std::io::stdout(), "{}", present::job_result(result, saved)?)?;
-        }
-        if !self.quiet || job.state != JobState::Succeeded {
-            let _ = anstream::stderr().write_all(present::job_end(job).as_bytes());
-        }
-        Ok(code)
     }
 }
 

@@ -1,7 +1,9 @@
 //! How a job looks on a terminal: a bar while it goes on, and how it ended.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use defib_core::job::{Attempt, JobState, JobView, ResultView};
@@ -27,6 +29,12 @@ impl JobBar {
         let bar = ProgressBar::with_draw_target(None, target);
         bar.enable_steady_tick(TURN);
         Self { bar, of: None }
+    }
+
+    /// Says a line without tearing the bar.
+    pub(crate) fn sayer(&self) -> impl Fn(&str) + Send + Sync + 'static {
+        let bar = self.bar.clone();
+        move |text| bar.suspend(|| anstream::eprintln!("{}defib:{:#} {text}", style::NOTE, style::NOTE))
     }
 
     /// The job as it stands.
@@ -71,8 +79,24 @@ fn place(attempt: &Attempt) -> String {
     }
 }
 
+/// Prints a job that is over, or how it stands: the result on standard output, how it came
+/// to that on standard error. Exit status 0 only if it succeeded.
+pub(crate) fn print_job(job: &JobView, saved: &[PathBuf], json: bool) -> anyhow::Result<ExitCode> {
+    let failed = matches!(job.state, JobState::Failed | JobState::Cancelled);
+    let code = if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    if json {
+        writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(job)?)?;
+        return Ok(code);
+    }
+    if let Some(result) = &job.result {
+        writeln!(std::io::stdout(), "{}", job_result(result, saved)?)?;
+    }
+    let _ = anstream::stderr().write_all(job_end(job).as_bytes());
+    Ok(code)
+}
+
 /// The result, for standard output: values as JSON, then the files.
-pub(crate) fn job_result(result: &ResultView, saved: &[PathBuf]) -> anyhow::Result<String> {
+fn job_result(result: &ResultView, saved: &[PathBuf]) -> anyhow::Result<String> {
     let mut out = String::new();
     // A plain return value stands for itself.
     let only = result.values.get("output").filter(|_| result.values.len() == 1);
@@ -93,7 +117,7 @@ pub(crate) fn job_result(result: &ResultView, saved: &[PathBuf]) -> anyhow::Resu
 }
 
 /// How it ended, for standard error: one line if well, else the report and every attempt.
-pub(crate) fn job_end(job: &JobView) -> String {
+fn job_end(job: &JobView) -> String {
     let mut out = String::new();
     let took = job.finished_ms.map_or(0, |at| at - job.created_ms);
     #[expect(clippy::cast_precision_loss, reason = "a time for the eye")]
@@ -111,9 +135,11 @@ pub(crate) fn job_end(job: &JobView) -> String {
         JobState::Succeeded => "succeeded",
         JobState::Failed => "failed",
         JobState::Cancelled => "was cancelled",
-        JobState::Queued | JobState::Running => "goes on",
+        JobState::Queued => "waits",
+        JobState::Running => "is at work",
     };
-    let _ = writeln!(out, "{}defib:{:#} {} {word} after {took}", style::NOTE, style::NOTE, job.id);
+    let after = job.finished_ms.map(|_| format!(" after {took}"));
+    let _ = writeln!(out, "{}defib:{:#} {} {word}{}", style::NOTE, style::NOTE, job.id, after.unwrap_or_default());
     if job.attempts.len() > 1 || job.state == JobState::Failed {
         for attempt in &job.attempts {
             let why = attempt.cause.as_ref().map(|cause| format!(", {cause}"));

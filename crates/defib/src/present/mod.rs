@@ -16,7 +16,7 @@ mod stacks;
 pub(crate) mod style;
 
 pub(crate) use checklist::Checklist;
-pub(crate) use job::{JobBar, job_end, job_result};
+pub(crate) use job::{JobBar, print_job};
 pub(crate) use page::{page, snapshot_page};
 pub(crate) use report::{hidden, of_probe, report, worth_showing};
 pub(crate) use sources::Sources;

@@ -49,6 +49,10 @@ fn a_failed_job_is_done_again_with_its_saved_inputs() {
     let changed = output(&mut place.command(&["submit", "--replay", id, "what=size", "--json"]));
     let job: Value = serde_json::from_slice(&changed.stdout).unwrap();
     assert_eq!(job["result"]["values"]["bytes"], 9, "{job}");
+    let listed = text(&output(&mut place.command(&["jobs", "--state", "failed"])).stdout);
+    assert!(listed.contains(id) && listed.contains("native-crash") && listed.lines().count() == 1, "{listed}");
+    let shown = output(&mut place.command(&["show", id]));
+    assert!(shown.status.code() == Some(1) && text(&shown.stderr).contains("native-crash"), "{shown:?}");
     let none = output(&mut place.command(&["submit", "--replay", "jnone"]));
     assert!(none.status.code() == Some(125) && text(&none.stderr).contains("there is no job jnone"));
 }
