@@ -114,3 +114,23 @@ def alive(pid):
             return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def describe(pid):
+    """What is needed to find out why a process is still there."""
+    told = {"pid": pid}
+    try:
+        with open("/proc/{}/cmdline".format(pid), "rb") as file:
+            told["command"] = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+        with open("/proc/{}/status".format(pid)) as file:
+            fields = dict(line.split(":\t", 1) for line in file.read().splitlines() if ":\t" in line)
+        told.update({key: fields.get(key, "").strip() for key in ("State", "PPid", "Threads", "SigPnd", "SigBlk")})
+        with open("/proc/{}/wchan".format(pid)) as file:
+            told["waits"] = file.read()
+        told["children"] = open("/proc/{0}/task/{0}/children".format(pid)).read().split()
+        told["descriptors"] = sorted(
+            os.readlink("/proc/{}/fd/{}".format(pid, number)) for number in os.listdir("/proc/{}/fd".format(pid))
+        )[:30]
+    except OSError as error:
+        told["error"] = str(error)
+    return told

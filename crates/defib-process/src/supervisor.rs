@@ -4,10 +4,11 @@
 //! [`Shim`] and [`Events`] is dropped, or the process dies, the shim ends the tree
 //! at once.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use defib_core::event::{Ending, Entry, Event, Fate, JOURNAL_VERSION};
@@ -151,7 +152,13 @@ impl Shim {
             passed.extend([master.as_raw_fd(), slave.as_raw_fd()]);
         }
         passed.extend(line.as_ref().map(AsRawFd::as_raw_fd));
-        let pid = start_shim(&passed).map_err(failed("start the shim"))?;
+        let pid = {
+            // Together, so that a sweep never sees one that it does not know.
+            let mut live = live_shims();
+            let pid = start_shim(&passed).map_err(failed("start the shim"))?;
+            live.insert(pid);
+            pid
+        };
         let handle = Pid::from_raw(pid).ok_or(rustix::io::Errno::SRCH);
         let handle = handle.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
         let handle = handle.map_err(failed("hold the shim"))?;
@@ -282,7 +289,11 @@ impl Shim {
                 let over = told.iter().any(|entry| matches!(entry.event, Event::TreeEnded { .. }));
                 Some(Waited { code: over.then_some(0), signal: (!over).then_some(libc::SIGKILL) })
             } else {
+                let mut live = live_shims();
                 let reaped = sys::reap(self.process.pid)?;
+                if reaped.is_some() {
+                    live.remove(&self.process.pid);
+                }
                 reaped.map(|it| Waited { code: it.code, signal: it.signal })
             };
         }
@@ -290,15 +301,14 @@ impl Shim {
     }
 
     /// Ends what the shim held, after the shim itself was lost: everything that came
-    /// to this process as its children or carries the run's signs. `own` are the
-    /// children this process started itself (other shims, probes); they are spared.
-    /// Returns the entries it added to the journal.
-    pub fn sweep_after_loss(&mut self, own: &[i32]) -> Vec<Entry> {
+    /// to this process as its children or carries the run's signs. Other shims of this
+    /// process and its probes are spared. Returns the entries it added to the journal.
+    pub fn sweep_after_loss(&mut self) -> Vec<Entry> {
         let begun = Instant::now();
         let _ = self.process.signal(Signal::KILL);
         let _ = self.wait(Some(begun + Duration::from_secs(2)));
         let mut killed = HashSet::new();
-        let mut heirs = Heirs { shim: self, own };
+        let mut heirs = Heirs { shim: self };
         let mut survivors = tree::kill(&mut heirs, &mut killed);
         let spared: Vec<i32> = survivors.iter().map(|it| it.pid).collect();
         let since = self.process.start_ticks;
@@ -336,17 +346,33 @@ fn first_event(spec: &ShimSpec) -> Event {
 /// What came to this process when a shim died.
 struct Heirs<'a> {
     shim: &'a Shim,
-    own: &'a [i32],
+}
+
+/// First argument of the disposable children that look at processes.
+const PROBE_ARGUMENT: &[u8] = b"__probe";
+
+/// The shims that this process has started and not reaped.
+fn live_shims() -> MutexGuard<'static, BTreeSet<i32>> {
+    static LIVE: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A probe of this process, or a copy of itself that is about to become something else.
+fn is_own(child: &Process) -> bool {
+    let command = |pid: &str| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let of_child = command(&child.pid.to_string());
+    of_child.split(|&byte| byte == 0).nth(1) == Some(PROBE_ARGUMENT) || of_child == command("self")
 }
 
 impl Holder for Heirs<'_> {
     fn tops(&self) -> Vec<Process> {
         let run = self.shim.spec.run.as_str();
+        let live = live_shims();
         let mut found = children(std::process::id() as i32);
         found.retain(|child| {
             let another = child.variable(RUN_VARIABLE).is_some_and(|named| named != run);
             let heir = child.start_ticks >= self.shim.process.start_ticks;
-            heir && !another && !self.own.contains(&child.pid)
+            heir && !another && !live.contains(&child.pid) && !is_own(child)
         });
         found
     }

@@ -29,13 +29,13 @@ impl Session<'_> {
         if let Ok(None) | Err(_) = self.shim.wait(Some(Instant::now() + self.farewell())) {
             // With daemons allowed the shim stays behind; otherwise it hangs, and is ended.
             if !self.plan.allow_daemons {
-                self.shim.sweep_after_loss(&[]);
+                self.shim.sweep_after_loss();
             }
         } else if matches!(self.shim.wait(None), Ok(Some(waited)) if waited.signal.is_some()) {
             self.write(Event::Trouble {
                 text: "the shim was killed; its processes were ended by the supervisor".to_owned(),
             });
-            self.shim.sweep_after_loss(&[]);
+            self.shim.sweep_after_loss();
         }
         self.raw = None;
         // What the last second brought.

@@ -43,7 +43,7 @@ pub fn supervise(spec: &str) -> ExitCode {
     }
     let stays = spec.allow_daemons.then(Instant::now);
     if shim.wait(stays).unwrap().is_some_and(|waited| waited.signal.is_some()) {
-        shim.sweep_after_loss(&[]);
+        shim.sweep_after_loss();
     }
     ExitCode::from(code)
 }

@@ -44,6 +44,22 @@ fn what_brings_it_down_again_and_again_ends() {
 }
 
 #[test]
+fn the_loss_of_one_shim_costs_nobody_else() {
+    let (_place, server) = started("workers = 3");
+    server.ready();
+    let jobs: Vec<String> = (0..3).map(|_| server.asks("nap", json!({ "seconds": 3.0 }))).collect();
+    let mut pids: Vec<i64> = jobs.iter().map(|id| server.at_work(id)).collect();
+    pids.sort_unstable();
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pids[0])).unwrap();
+    let shim = stat.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+    std::process::Command::new("kill").args(["-KILL", &shim]).status().unwrap();
+    let attempts: Vec<usize> = jobs.iter().map(|id| outcomes(&server.ends(id)).len()).collect();
+    let states: Vec<Value> = jobs.iter().map(|id| server.job(id)["state"].clone()).collect();
+    assert_eq!(states, ["succeeded", "succeeded", "succeeded"]);
+    assert_eq!(attempts.iter().sum::<usize>(), 4, "only the one that was hit is tried again: {attempts:?}");
+}
+
+#[test]
 fn a_server_that_stops_lets_work_finish() {
     let (_place, server) = started("");
     let id = server.asks("nap", json!({ "seconds": 1.5 }));
