@@ -9,7 +9,7 @@ use defib_store::queue::QueueError;
 use serde_json::{Value, json};
 
 use super::backend::StopWhy;
-use super::service::{LEASE, Shared, now_ms};
+use super::shared::{LEASE, Shared, now_ms};
 use super::{files, owner};
 
 /// Between two rounds.

@@ -28,11 +28,16 @@ mod keeper;
 mod metrics;
 mod owner;
 mod recover;
+mod request;
 mod seat;
 mod service;
 mod settings;
+mod shared;
+mod status;
 mod worker;
 
 pub use files::{digest, media_type, reference};
-pub use service::{BackendView, Health, Request, SeatView, Service, ServiceError, queue_of};
+pub use request::{Request, ServiceError};
+pub use service::{Service, queue_of};
 pub use settings::{BackendSettings, Checks, Extent, FULL, Kind, ONE_BACKEND, Profile, Route, Settings};
+pub use status::{BackendView, Health, SeatView};

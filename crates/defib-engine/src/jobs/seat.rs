@@ -12,8 +12,8 @@ use super::backend::{Backend, Done, Failed, FailedKind, Seat, Stop, StopWhy, Tas
 use super::check;
 use super::files::{self, Desk, Inputs};
 use super::recover::{self, Followed};
-use super::service::{LEASE, Shared, Unsaved, now_ms};
 use super::settings::{BackendSettings, FULL};
+use super::shared::{LEASE, Shared, Unsaved, now_ms};
 
 /// Pause after the queue failed, and how often its answer to the end of an attempt is
 /// sought: a disk that is full for a moment must not cost a result.
