@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use defib_core::account;
 use defib_core::event::{Entry, Event, Stream};
@@ -11,7 +11,7 @@ use defib_core::log::{Log, LogReader};
 use defib_core::report::Report;
 use defib_core::run::RunId;
 use defib_process::{KeptLog, Piece};
-use defib_store::{Index, RunRow, State, StateError};
+use defib_store::{Index, Retention, RunRow, State, StateError};
 
 use crate::session::{self, Finished, SessionError};
 
@@ -128,6 +128,35 @@ pub(crate) fn row(state: &State, run: &RunId) -> Option<RunRow> {
         cause: report.as_ref().and_then(|report| Some(report.causes.first()?.id.clone())),
         healthy: report.is_none_or(|report| report.outcome.healthy),
     })
+}
+
+/// The row of a run that is over, for the index.
+#[must_use]
+pub fn row_of(finished: &Finished) -> RunRow {
+    let header = account::header(&finished.entries);
+    let report = &finished.report;
+    let started_ms = i64::try_from(header.started_ms).unwrap_or(0);
+    #[expect(clippy::cast_possible_truncation, reason = "a run lasts less than 2^63 ms")]
+    let ended_ms = started_ms + (report.run.wall_s * 1000.0) as i64;
+    RunRow {
+        id: finished.run.to_string(),
+        command: serde_json::to_string(&report.run.command).unwrap_or_default(),
+        cwd: report.run.cwd.clone(),
+        started_ms,
+        ended_ms: Some(ended_ms),
+        outcome: report.outcome.kind.name().to_owned(),
+        cause: report.causes.first().map(|cause| cause.id.clone()),
+        healthy: report.outcome.healthy,
+    }
+}
+
+/// Removes the oldest run folders beyond what may be kept, and their rows.
+pub fn keep_within(retention: &Retention, state: &State, index: &Index) {
+    let swept = retention.sweep(state, SystemTime::now(), is_running);
+    for run in swept.map(|swept| swept.runs).unwrap_or_default() {
+        // The index is a cache: a row too many is found out when it is shown.
+        let _ = index.remove(run.as_str());
+    }
 }
 
 /// The journal of a run.

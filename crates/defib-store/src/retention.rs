@@ -17,12 +17,14 @@ pub struct Retention {
     pub bytes: u64,
     /// Longest time a finished run is kept.
     pub age: Duration,
+    /// How many run folders there may be.
+    pub count: usize,
 }
 
 impl Default for Retention {
-    /// 10 GiB and 30 days.
+    /// 10 GiB, 30 days, and 10,000 runs: a worker that dies at each job makes many small ones.
     fn default() -> Self {
-        Self { bytes: 10 << 30, age: Duration::from_secs(30 * 86_400) }
+        Self { bytes: 10 << 30, age: Duration::from_secs(30 * 86_400), count: 10_000 }
     }
 }
 
@@ -56,10 +58,11 @@ impl Retention {
         let mut kept: Vec<Kept> = state.ids()?.into_iter().map(|run| measure(state, run)).collect();
         kept.sort_by_key(|kept| kept.last_change);
         let mut total: u64 = kept.iter().map(|kept| kept.bytes).sum();
+        let mut count = kept.len();
         let mut swept = Swept::default();
         for old in kept {
             let aged = now.duration_since(old.last_change).is_ok_and(|age| age > self.age);
-            if !aged && total <= self.bytes {
+            if !aged && total <= self.bytes && count <= self.count {
                 continue;
             }
             let folder = state.folder(&old.run);
@@ -67,6 +70,7 @@ impl Retention {
                 continue;
             }
             total = total.saturating_sub(old.bytes);
+            count -= 1;
             swept.bytes += old.bytes;
             swept.runs.push(old.run);
         }
@@ -112,6 +116,7 @@ mod tests {
         fn the_oldest_go_first_and_a_running_one_never(
             sizes in proptest::collection::vec((1usize..64, any::<bool>()), 1..7),
             budget_kib in 0u64..200,
+            count in 1usize..8,
         ) {
             let place = tempfile::tempdir().unwrap();
             let state = State::open(place.path()).unwrap();
@@ -123,7 +128,7 @@ mod tests {
                 let age: usize = folder.file_name().unwrap().to_str().unwrap()[1..].parse().unwrap();
                 sizes[age].1
             };
-            let budget = Retention { bytes: budget_kib << 10, age: Duration::from_secs(10_000) };
+            let budget = Retention { bytes: budget_kib << 10, age: Duration::from_secs(10_000), count };
             let swept = budget.sweep(&state, now, running).unwrap();
             for run in &swept.runs {
                 let age: usize = run.as_str()[1..].parse().unwrap();
@@ -138,6 +143,7 @@ mod tests {
             let left: u64 = state.ids().unwrap().into_iter().map(|run| measure(&state, run)).filter(|kept| !running(&state.folder(&kept.run))).map(|kept| kept.bytes).sum();
             let all_running: u64 = state.ids().unwrap().into_iter().map(|run| measure(&state, run).bytes).sum::<u64>() - left;
             prop_assert!(left + all_running <= budget.bytes || left == 0);
+            prop_assert!(state.ids().unwrap().len() <= count || left == 0);
         }
     }
 }

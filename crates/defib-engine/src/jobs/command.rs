@@ -101,7 +101,9 @@ impl CommandSeat {
         let mut listener = Listener(&self.host);
         let finished = supervise_worker(&desk, None, &duty, plan, &self.host.state, &mut listener);
         task.stop.clear();
-        finished.map_err(|error| Failed::new("unknown", error.to_string()))
+        let finished = finished.map_err(|error| Failed::new("unknown", error.to_string()))?;
+        self.host.enter(&finished);
+        Ok(finished)
     }
 }
 

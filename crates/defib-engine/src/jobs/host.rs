@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use defib_core::event::Event;
 use defib_process::Keep;
-use defib_store::State;
+use defib_store::{Index, State};
 
 use super::settings::{BackendSettings, Settings};
-use crate::session::{IfSupervisorDies, Limits, OnStall, Plan};
+use crate::archive;
+use crate::session::{Finished, IfSupervisorDies, Limits, OnStall, Plan};
 
 /// Output of one process that is kept, bytes: beginning and end.
 const KEEP_OUTPUT: u64 = 32 << 20;
@@ -38,6 +39,14 @@ impl Host {
     /// Says something about this backend.
     pub(super) fn tell(&self, text: &str) {
         (self.tell)(&format!("{}: {text}", self.settings.name));
+    }
+
+    /// Enters a run that is over into the index, so that `defib runs` need not read it.
+    pub(super) fn enter(&self, finished: &Finished) {
+        // The index is a cache, and rebuilt where a row is missing.
+        if let Ok(index) = Index::open(self.state.root()) {
+            let _ = index.put(&archive::row_of(finished));
+        }
     }
 
     /// How this command is run in seat `number`, with these variables over the backend's.

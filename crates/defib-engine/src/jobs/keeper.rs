@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use defib_store::Index;
 use defib_store::queue::QueueError;
 use serde_json::{Value, json};
 
 use super::backend::StopWhy;
 use super::shared::{LEASE, Shared, now_ms};
 use super::{files, owner};
+use crate::archive;
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_millis(250);
@@ -134,7 +136,7 @@ fn write_progress(shared: &Shared, written: &mut HashMap<String, (Instant, f64)>
     }
 }
 
-/// What is over and old goes, and files that no job needs.
+/// What is over and old goes: jobs, files that no job needs, folders of runs.
 fn forget(shared: &Shared) {
     let settings = &shared.settings;
     let keep_ms = i64::try_from(settings.keep_jobs.as_millis()).unwrap_or(i64::MAX);
@@ -144,6 +146,9 @@ fn forget(shared: &Shared) {
             shared.artifacts.clean(settings.artifact_bytes, settings.keep_artifacts, SystemTime::now(), &used);
         cleaned.map_err(|error| error.to_string())
     });
+    if let Ok(index) = Index::open(shared.state.root()) {
+        archive::keep_within(&settings.retention, &shared.state, &index);
+    }
     match (forgotten, removed) {
         (Ok(0), Ok(removed)) if removed.files == 0 => {}
         (Ok(jobs), Ok(removed)) => shared.tell(&format!(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use defib_core::recovery::{Aim, Place, Remedy};
+use defib_store::Retention;
 use serde_json::{Map, Value};
 
 use crate::session::MemoryPlan;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub keep_jobs: Duration,
     /// How long artifacts are kept that no job needs.
     pub keep_artifacts: Duration,
+    /// What is kept of the runs of workers and commands.
+    pub retention: Retention,
     /// How many bytes of artifacts are kept, beside those that jobs need.
     pub artifact_bytes: u64,
     /// Largest file that goes in or comes out, bytes.

@@ -176,6 +176,7 @@ fn settings(folder: &Path, workers: usize) -> Settings {
         deadline: Duration::from_secs(3600),
         keep_jobs: Duration::from_secs(3600),
         keep_artifacts: Duration::from_secs(3600),
+        retention: defib_store::Retention::default(),
         artifact_bytes: 1 << 30,
         largest_file: 1 << 30,
         only: None,

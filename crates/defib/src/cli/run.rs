@@ -3,11 +3,10 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
-use defib_core::account;
 use defib_core::event::Event;
 use defib_core::remains::Remains;
 use defib_core::report::{OutcomeKind, Report};
@@ -17,7 +16,7 @@ use defib_engine::session::{
 use defib_engine::{archive, orphans};
 use defib_process::signals::Signals;
 use defib_process::{AdoptError, Keep};
-use defib_store::{Index, Retention, RunRow, State};
+use defib_store::{Index, Retention, State};
 
 use super::{memory, own_binary, snapshot, state};
 use crate::config::{self, Config};
@@ -361,27 +360,17 @@ struct Housekeeping {
 
 impl Housekeeping {
     fn start(state: &State, config: &Config) -> anyhow::Result<Self> {
-        let mut retention = Retention::default();
-        if let Some(text) = &config.keep.runs {
-            retention.bytes = units::size(text).map_err(|error| anyhow!("runs in defib.toml: {error}"))?;
-        }
-        if let Some(text) = &config.keep.age {
-            retention.age = units::duration(text).map_err(|error| anyhow!("age in defib.toml: {error}"))?;
-        }
-        Ok(Self { retention, swept: sweep(state)? })
+        Ok(Self { retention: config.keep.retention()?, swept: sweep(state)? })
     }
 
     /// Enters the run into the index and keeps the folders within their budget.
     fn finish(self, state: &State, finished: &Finished) {
         // The index is a cache: `defib runs` reads the folders where it lacks a row.
         if let Ok(index) = Index::open(state.root()) {
-            let _ = index.put(&row(finished));
+            let _ = index.put(&archive::row_of(finished));
             // Rarely, and never in the way of a short run.
             if finished.report.run.wall_s > 1.0 || finished.run.as_str().ends_with('0') {
-                let swept = self.retention.sweep(state, SystemTime::now(), archive::is_running);
-                for run in swept.map(|swept| swept.runs).unwrap_or_default() {
-                    let _ = index.remove(run.as_str());
-                }
+                archive::keep_within(&self.retention, state, &index);
             }
         }
     }
@@ -397,22 +386,4 @@ fn sweep(state: &State) -> anyhow::Result<Vec<Event>> {
         }
     }
     Ok(swept.events())
-}
-
-fn row(finished: &Finished) -> RunRow {
-    let header = account::header(&finished.entries);
-    let report = &finished.report;
-    let started_ms = i64::try_from(header.started_ms).unwrap_or(0);
-    #[expect(clippy::cast_possible_truncation, reason = "a run lasts less than 2^63 ms")]
-    let ended_ms = started_ms + (report.run.wall_s * 1000.0) as i64;
-    RunRow {
-        id: finished.run.to_string(),
-        command: serde_json::to_string(&report.run.command).unwrap_or_default(),
-        cwd: report.run.cwd.clone(),
-        started_ms,
-        ended_ms: Some(ended_ms),
-        outcome: report.outcome.kind.name().to_owned(),
-        cause: report.causes.first().map(|cause| cause.id.clone()),
-        healthy: report.outcome.healthy,
-    }
 }

@@ -184,6 +184,7 @@ pub(crate) fn settings(config: &super::Config, base: &Path, state: &State) -> an
         deadline: duration(server.deadline.as_ref(), "deadline", DAY)?,
         keep_jobs: duration(server.keep_jobs.as_ref(), "keep_jobs", DAY * 30)?,
         keep_artifacts: duration(server.keep_files.as_ref(), "keep_files", DAY * 7)?,
+        retention: config.keep.retention()?,
         artifact_bytes: size(server.max_files.as_ref(), "max_files", 20 << 30)?,
         largest_file: size(server.max_file.as_ref(), "max_file", 1 << 30)?,
         only: None,

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
+use defib_core::units;
+use defib_store::Retention;
 use serde::Deserialize;
 
 pub(crate) mod jobs;
@@ -97,6 +99,27 @@ pub(crate) struct KeepDefaults {
     pub(crate) runs: Option<String>,
     /// Longest time a finished run is kept.
     pub(crate) age: Option<String>,
+    /// How many run folders there may be.
+    pub(crate) count: Option<usize>,
+}
+
+impl KeepDefaults {
+    /// The budget of run folders.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub(crate) fn retention(&self) -> anyhow::Result<Retention> {
+        let usual = Retention::default();
+        let mut retention = Retention { count: self.count.unwrap_or(usual.count).max(1), ..usual };
+        if let Some(text) = &self.runs {
+            retention.bytes = units::size(text).map_err(|error| anyhow!("runs under [keep] in defib.toml: {error}"))?;
+        }
+        if let Some(text) = &self.age {
+            retention.age =
+                units::duration(text).map_err(|error| anyhow!("age under [keep] in defib.toml: {error}"))?;
+        }
+        Ok(retention)
+    }
 }
 
 /// Reads the first file found, or the defaults.

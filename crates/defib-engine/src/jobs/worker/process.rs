@@ -77,6 +77,9 @@ impl Process {
             move || {
                 let mut listener = Listener { host: &host, place: &place };
                 let finished = supervise_worker(&desk, Some(theirs.into()), &duty, &plan, &host.state, &mut listener);
+                if let Ok(finished) = &finished {
+                    host.enter(finished);
+                }
                 let result = finished.map(Box::new).map_err(|error| error.to_string());
                 *outcome.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 outcome.1.notify_all();
