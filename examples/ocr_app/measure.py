@@ -1,12 +1,16 @@
-"""Runs both versions over the same pages and says what is left of each.
+"""Runs all versions over the same pages and says what is left of each.
 
     python3 measure.py
+
+The version with a server needs `defib`, in PATH or named by `DEFIB`; without it that row is
+left out, which is said.
 """
 
 import argparse
 import json
 import os
 import select
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +36,12 @@ def main():
     ruled = {(2 * index + 1) * wanted.pages // (2 * wanted.ruled) for index in range(wanted.ruled)}
     with tempfile.TemporaryDirectory() as folder:
         pages = make_pages(folder, wanted.pages, ruled)
-        rows = [measure(program, pages, wanted.after) for program in ("threads.py", "worker_app.py")]
+        programs = ["threads.py", "worker_app.py"]
+        if shutil.which(os.environ.get("DEFIB", "defib")):
+            programs.append("served_app.py")
+        else:
+            print("served_app.py is not measured: there is no defib in PATH, nor in DEFIB", file=sys.stderr)
+        rows = [measure(program, pages, wanted.after) for program in programs]
     if wanted.json:
         print(json.dumps(rows))
         return

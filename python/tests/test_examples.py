@@ -26,11 +26,14 @@ class OcrApp(unittest.TestCase):
             [sys.executable, "-B", os.path.join(APP, "measure.py"), "--pages", "3", "--ruled", "1", "--after", "1", "--json"],
             stdout=subprocess.PIPE, timeout=SOON_S * 6, check=True,
         )
-        threads, processes = json.loads(measured.stdout.decode())
+        # The version with a server is there where the program is.
+        threads, processes, *served = json.loads(measured.stdout.decode())
         self.assertEqual((threads["program"], processes["program"]), ("threads.py", "worker_app.py"))
         self.assertEqual((threads["busy"], processes["busy"]), (1, 0))
         self.assertEqual((threads["ends"], processes["ends"]), (False, True))
-        for row in (threads, processes):
+        for row in served:
+            self.assertEqual((row["program"], row["busy"], row["ends"]), ("served_app.py", 0, True))
+        for row in (threads, processes, *served):
             self.assertGreaterEqual(row["answers"], 1, row)
             self.assertLessEqual(row["answers"], 2, row)
 
