@@ -23,8 +23,8 @@ pub(super) trait Backend: Send + Sync {
 
 /// Does one job at a time.
 pub(super) trait Seat: Send {
-    /// Gets ready before there is a job, where that saves time later.
-    fn warm(&mut self) {}
+    /// Gets ready before there is a job, where that saves time later, unless it shall stop.
+    fn warm(&mut self, _stop: &Stop) {}
 
     /// Does the job.
     ///

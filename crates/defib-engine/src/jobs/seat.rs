@@ -28,10 +28,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 pub(super) fn work(shared: &Arc<Shared>, backend: &dyn Backend, settings: &BackendSettings, number: usize) {
     let mut seat = backend.seat(number);
     let mine = Mine { shared, settings, number };
-    if shared.settings.warm && shared.is_working() {
-        seat.warm();
-    }
-    mine.note(&*seat);
+    mine.warm(&mut *seat);
     let Some(bell) = shared.bell(&settings.name) else { return };
     while shared.is_working() {
         let rung = bell.rung();
@@ -52,9 +49,9 @@ pub(super) fn work(shared: &Arc<Shared>, backend: &dyn Backend, settings: &Backe
         }
         drop(held);
         // What ended between two jobs is up again before the next one comes.
-        if shared.settings.warm && !seat.condition().ready {
-            seat.warm();
+        if !seat.condition().ready {
             mine.note(&*seat);
+            mine.warm(&mut *seat);
         }
         bell.wait(rung);
     }
@@ -72,6 +69,15 @@ struct Mine<'a> {
 impl Mine<'_> {
     fn note(&self, seat: &dyn Seat) {
         self.shared.note(&self.settings.name, self.number, seat.condition());
+    }
+
+    /// Has a process before there is a job, where that is wanted.
+    fn warm(&self, seat: &mut dyn Seat) {
+        if self.shared.settings.warm {
+            let stop = self.shared.warming(&self.settings.name, self.number);
+            seat.warm(&stop);
+        }
+        self.note(seat);
     }
 
     /// GPUs that the next job uses: those that are configured, or that the process has open.

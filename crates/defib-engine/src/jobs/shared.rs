@@ -10,7 +10,7 @@ use defib_store::queue::{Claimed, Queue, QueueError};
 use defib_store::{Artifacts, State};
 use serde_json::Value;
 
-use super::backend::{Condition, Stop};
+use super::backend::{Condition, Stop, StopWhy};
 use super::bell::Bell;
 use super::gpus::Gpus;
 use super::host::Tell;
@@ -62,6 +62,8 @@ pub(super) struct Shared {
     bells: HashMap<String, Bell>,
     seats: Mutex<BTreeMap<(String, usize), SeatView>>,
     running: Mutex<HashMap<String, Running>>,
+    /// What stops a process that is being set up ahead of jobs.
+    warming: Mutex<HashMap<(String, usize), Arc<Stop>>>,
     phase: AtomicU8,
     unsaved: Mutex<Vec<Unsaved>>,
     over: (Mutex<bool>, Condvar),
@@ -102,6 +104,7 @@ impl Shared {
             bells,
             seats: Mutex::default(),
             running: Mutex::default(),
+            warming: Mutex::default(),
             phase: AtomicU8::new(WORKING),
             unsaved: Mutex::default(),
             over: <_>::default(),
@@ -120,6 +123,7 @@ impl Shared {
     /// Nothing new is begun from now on.
     pub(super) fn leave(&self) {
         let _ = self.phase.compare_exchange(WORKING, LEAVING, Ordering::AcqRel, Ordering::Acquire);
+        locked(&self.warming).values().for_each(|stop| stop.stop(StopWhy::Leaving));
         self.ring_all();
     }
 
@@ -200,6 +204,17 @@ impl Shared {
         let mut seats = locked(&self.seats);
         let view = seats.entry((backend.to_owned(), number)).or_default();
         *view = SeatView { ready, job: view.job.take(), run, pid, jobs, trouble };
+    }
+
+    /// A seat is about to set up a process: what stops that when the service ends.
+    pub(super) fn warming(&self, backend: &str, number: usize) -> Arc<Stop> {
+        let stop = Arc::new(Stop::default());
+        locked(&self.warming).insert((backend.to_owned(), number), stop.clone());
+        // Told so before or after: one of both sees the other.
+        if !self.is_working() {
+            stop.stop(StopWhy::Leaving);
+        }
+        stop
     }
 
     /// An attempt begins.

@@ -661,6 +661,9 @@ impl<'a> Session<'a> {
             text.push_str(&format!("\n  at {}:{}", place.file, place.line));
         }
         text.push_str(match self.plan.limits.stall_after {
+            _ if self.duty.is_some() => {
+                "\n  it goes on until the time of its job is over; stall_after would end it sooner"
+            }
             Some(_) => "\n  it goes on; Ctrl+C ends it",
             None => "\n  it goes on; Ctrl+C ends it, and --stall-after would have",
         });

@@ -79,6 +79,17 @@ fn a_server_that_stops_lets_work_finish() {
 }
 
 #[test]
+fn a_server_that_stops_while_models_load_does_not_wait_for_them() {
+    let (_place, server) = started("workers = 2\nsetup_timeout = \"60s\"\n[backend.options]\nslow = 30.0");
+    let loading = wait_for(LONG, || (children(server.pid()) >= 2).then_some(()));
+    loading.expect("both are started");
+    let begun = std::time::Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.ended(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn what_is_not_done_in_time_is_handed_back_unharmed() {
     let place = Place::new("stop_grace = \"300ms\"", &local(""));
     let server = place.serve();
@@ -123,4 +134,13 @@ fn a_backend_that_is_gone_from_the_configuration_strands_no_job() {
     let lost: Value = server.ends(&by_name);
     assert_eq!((lost["state"].as_str(), lost["error"]["cause"].as_str()), (Some("failed"), Some("config-invalid")));
     assert_eq!(server.ends(&first)["state"], "failed");
+}
+
+/// Processes whose parent is this one.
+fn children(pid: u32) -> usize {
+    let parent = |entry: std::fs::DirEntry| {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse::<u32>().ok()
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(parent).filter(|&parent| parent == pid).count()
 }

@@ -12,6 +12,7 @@ mod package;
 mod process;
 mod protocol;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,12 +23,11 @@ use serde_json::{Map, Value};
 
 use self::process::Process;
 use self::protocol::{Ask, PROTOCOL, Raised, Say};
-use super::backend::{Backend, Condition, Done, Failed, FailedKind, MadeFile, Seat, Task};
+use super::backend::{Backend, Condition, Done, Failed, FailedKind, MadeFile, Seat, Stop, Task};
 use super::gpus;
 use super::host::Host;
 use super::judge::{self, Scene};
 use super::settings::Profile;
-use crate::archive;
 use crate::session::{Plan, Work};
 
 /// Grace for a worker that is replaced or dismissed: it has nothing to do.
@@ -165,7 +165,7 @@ impl WorkerSeat {
     }
 
     /// Has a process that can take this task, starting one if need be.
-    fn ensure(&mut self, profile: Option<&Profile>, task: Option<&Task<'_>>) -> Result<(), Failed> {
+    fn ensure(&mut self, profile: Option<&Profile>, task: Option<&Task<'_>>, stop: &Stop) -> Result<(), Failed> {
         let wanted = self.wanted(profile);
         if let Some(process) = self.process.take() {
             match self.unfit(&process, &wanted, task) {
@@ -182,7 +182,7 @@ impl WorkerSeat {
         }
         self.spoilt = None;
         self.last_inputs = Vec::new();
-        let started = self.start(&wanted, task);
+        let started = self.start(&wanted, task, stop);
         self.setup = wanted;
         match started {
             Ok(process) => {
@@ -201,7 +201,7 @@ impl WorkerSeat {
     }
 
     /// Starts a process and sets it up.
-    fn start(&self, setup: &Setup, task: Option<&Task<'_>>) -> Result<Process, Failed> {
+    fn start(&self, setup: &Setup, task: Option<&Task<'_>>, stop: &Stop) -> Result<Process, Failed> {
         let shared = &self.shared;
         let plan = shared.plan(self.number, setup);
         let mut process = Process::start(plan, shared.host.clone())
@@ -212,17 +212,18 @@ impl WorkerSeat {
             deadline: Instant::now() + limit,
             limit,
             heartbeat: None,
-            output_from: std::collections::HashMap::new(),
+            output_from: HashMap::new(),
         });
         if let Some(task) = task {
             (task.stage)("setup");
-            task.stop.on_stop(process.ender());
         }
+        stop.on_stop(process.ender());
         let asked = begun && process.ask(&Ask::Setup { predictor: &shared.predictor, options: &setup.options }).is_ok();
         while let Some(said) = asked.then(|| process.hear()).flatten() {
             match said {
                 Say::Ready { .. } => {
                     process.done();
+                    stop.clear();
                     return Ok(process);
                 }
                 Say::SetupFailed { error } => return Err(self.raised(process, &error, "setup")),
@@ -234,16 +235,14 @@ impl WorkerSeat {
                 _ => {}
             }
         }
-        Err(Self::lost(process, task, "setup"))
+        Err(Self::lost(process, stop, "setup"))
     }
 
     /// The process is gone, or about to be.
-    fn lost(process: Process, task: Option<&Task<'_>>, what: &str) -> Failed {
-        if let Some(task) = task {
-            task.stop.clear();
-        }
+    fn lost(process: Process, stop: &Stop, what: &str) -> Failed {
+        stop.clear();
         let finished = process.finished();
-        if task.is_some_and(|task| task.stop.why().is_some()) {
+        if stop.why().is_some() {
             return Failed::stopped();
         }
         judge::of_end(finished.as_deref(), what)
@@ -251,11 +250,9 @@ impl WorkerSeat {
 
     /// `setup` has raised: nothing can be done with this process.
     fn raised(&self, process: Process, error: &Raised, what: &str) -> Failed {
-        let place = process.place();
+        let (run, printed) = (process.place().run, process.printed(&HashMap::new()));
         process.dismiss(DISMISS_WITHIN);
-        let printed = place.folder.map(|folder| archive::readers_from(&folder, &std::collections::HashMap::new()));
-        let scene = self.shared.scene(place.run);
-        let failed = judge::of_exception(&scene, printed.unwrap_or_default(), &headline(error), &error.traceback);
+        let failed = judge::of_exception(&self.shared.scene(run), printed, &headline(error), &error.traceback);
         Failed { explanation: format!("{what} failed: {}", failed.explanation), ..failed }
     }
 
@@ -282,8 +279,6 @@ impl WorkerSeat {
         let asked = process.ask(&Ask::Predict { job, attempt, inputs, files, out }).is_ok();
         let answer = asked.then(|| answer(process, task)).flatten();
         task.stop.clear();
-        let place = process.place();
-        let printed = || place.folder.as_ref().map(|folder| archive::readers_from(folder, &from)).unwrap_or_default();
         Some(match answer {
             Some(Ok(done)) => {
                 process.done();
@@ -298,8 +293,8 @@ impl WorkerSeat {
                 if error.kind == "InputError" {
                     return Some(Err(Failed::new("request-rejected", error.message)));
                 }
-                let scene = self.shared.scene(place.run.clone());
-                let failed = judge::of_exception(&scene, printed(), &headline(&error), &error.traceback);
+                let scene = self.shared.scene(process.place().run);
+                let failed = judge::of_exception(&scene, process.printed(&from), &headline(&error), &error.traceback);
                 if poisoned {
                     self.spoilt = Some(format!("after {}, its GPU context is lost", error.kind));
                 } else if spoils(&failed.cause) {
@@ -309,7 +304,7 @@ impl WorkerSeat {
             }
             None => {
                 let process = self.process.take()?;
-                Err(Self::lost(process, Some(task), "predict"))
+                Err(Self::lost(process, task.stop, "predict"))
             }
         })
     }
@@ -343,10 +338,11 @@ fn answer(process: &mut Process, task: &Task<'_>) -> Option<Result<Done, (Raised
 }
 
 impl Seat for WorkerSeat {
-    fn warm(&mut self) {
+    fn warm(&mut self, stop: &Stop) {
         // What cannot be set up says so again when a job comes.
         if self.trouble.is_none()
-            && let Err(failed) = self.ensure(None, None)
+            && let Err(failed) = self.ensure(None, None, stop)
+            && failed.kind != FailedKind::Stopped
         {
             let Failed { cause, explanation, .. } = failed;
             self.shared.host.tell(&format!("no worker: {explanation} ({cause})"));
@@ -356,7 +352,7 @@ impl Seat for WorkerSeat {
     fn work(&mut self, task: &Task<'_>) -> Result<Done, Failed> {
         // One that was about to be ended when it got the task is replaced, and does not count.
         for _ in 0..3 {
-            self.ensure(task.profile, Some(task))?;
+            self.ensure(task.profile, Some(task), task.stop)?;
             if let Some(result) = self.predict(task) {
                 return result;
             }
@@ -369,9 +365,10 @@ impl Seat for WorkerSeat {
     }
 
     fn judge_output(&self, done: &Done, made: Made, words: &str) -> Failed {
-        let place = self.process.as_ref().map(Process::place).unwrap_or_default();
-        let printed = place.folder.map(|folder| archive::readers_from(&folder, &done.output_from)).unwrap_or_default();
-        judge::of_output(&self.shared.scene(place.run), printed, made, words)
+        let process = self.process.as_ref();
+        let run = process.and_then(|process| process.place().run);
+        let printed = process.map(|process| process.printed(&done.output_from)).unwrap_or_default();
+        judge::of_output(&self.shared.scene(run), printed, made, words)
     }
 
     fn gpus(&self) -> Vec<String> {

@@ -1,18 +1,22 @@
 //! One worker process: a supervised run with a line to it.
 
+use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use defib_core::event::{Ending, Stream};
+use defib_core::log::LogReader;
 use defib_core::run::RunId;
+use rustix::fs::{Mode, OFlags};
 
 use super::super::host::Host;
 use super::protocol::{Ask, Say};
+use crate::archive;
 use crate::session::{Audience, Desk, Duty, Finished, Plan, Work, supervise_worker};
 
 /// Between two looks whether the line has ended.
@@ -20,6 +24,9 @@ const LINE_WITHIN: Duration = Duration::from_secs(1);
 /// Longest time from the end of the line to the report: the shim and the last look are
 /// bounded, this is more than both.
 const REPORT_WITHIN: Duration = Duration::from_secs(60);
+
+/// Longest wait for what it has printed.
+const PRINTED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What became of the run, once it is over.
 type Outcome = Arc<(Mutex<Option<Result<Box<Finished>, String>>>, Condvar)>;
@@ -102,13 +109,28 @@ impl Process {
     }
 
     /// Where the output of what comes next begins, bytes.
-    pub(super) fn output_from(&self) -> std::collections::HashMap<Stream, u64> {
-        let Some(folder) = self.place().folder else { return std::collections::HashMap::new() };
+    pub(super) fn output_from(&self) -> HashMap<Stream, u64> {
+        let Some(folder) = self.place().folder else { return HashMap::new() };
         let length = |stream: Stream| {
             let file = folder.join(format!("{}.log", stream.stem()));
             (stream, file.metadata().map_or(0, |meta| meta.len()))
         };
         [Stream::Stdout, Stream::Stderr].map(length).into()
+    }
+
+    /// What it has printed since then, as far as a judgement needs it: what is on its way
+    /// through a pipe is waited for.
+    pub(super) fn printed(&self, from: &HashMap<Stream, u64>) -> Vec<LogReader> {
+        let Place { folder, pid, .. } = self.place();
+        let Some(folder) = folder else { return Vec::new() };
+        let until = Instant::now() + PRINTED_WITHIN;
+        let mut empty = 0;
+        // Read from the pipe, a line is on disk a moment later.
+        while empty < 2 && Instant::now() < until {
+            empty = if pid.is_some_and(|pid| queued(pid) > 0) { 0 } else { empty + 1 };
+            thread::sleep(Duration::from_millis(3));
+        }
+        archive::readers_from(&folder, from)
     }
 
     /// A piece of work begins; false if it takes none.
@@ -190,6 +212,17 @@ impl Process {
         }
         outcome.0.lock().unwrap_or_else(PoisonError::into_inner).take()?.ok()
     }
+}
+
+/// Bytes in the pipes of standard output and standard error that nobody has read yet.
+fn queued(pid: i32) -> u64 {
+    let pipe = |number: i32| {
+        let place = format!("/proc/{pid}/fd/{number}");
+        let opened =
+            rustix::fs::open(place, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        rustix::io::ioctl_fionread(&opened).ok()
+    };
+    [1, 2].into_iter().filter_map(pipe).sum()
 }
 
 /// The run is over, now or within this time.
