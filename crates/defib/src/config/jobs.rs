@@ -411,4 +411,24 @@ mod tests {
             assert!(said.contains(says), "{text}\n{said}");
         }
     }
+
+    #[test]
+    fn fuzz_config() {
+        const EXAMPLES: &[&[u8]] = &[
+            b"[server]\nlisten = \"127.0.0.1:0\"\nmax-json = \"8MiB\"\n[[backend]]\nname = \"a\"\nkind = \"command\"\ncommand = [\"x\", \"{y}\"]\n",
+            b"[[backend]]\nname = \"b\"\nkind = \"worker\"\npredictor = \"p.py:P\"\nworkers = 2\ngpus = [0]\n[backend.check]\nwidth = 3\nheight = \"h\"\n[[backend.profile]]\nname = \"s\"\naim = \"precise\"\n",
+            b"[[route]]\nname = \"default\"\nbackends = [\"a\"]\n[remedy]\ngpu-oom = \"never\"\n[memory]\nwarn = \"80%\"\n",
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state")).unwrap();
+        defib_fuzz::fuzz("config", EXAMPLES, |input| {
+            let Ok(text) = std::str::from_utf8(input) else { return };
+            // Refused with a reason, or sound: every route leads to a backend that is there.
+            let Ok(config) = super::super::parse(text) else { return };
+            if let Ok(settings) = settings(&config, folder.path(), &state) {
+                assert!(settings.places("default").is_some_and(|places| !places.is_empty()));
+                assert!(settings.backends.iter().all(|backend| backend.workers > 0));
+            }
+        });
+    }
 }

@@ -90,6 +90,18 @@ fn an_input_that_is_wrong_is_not_tried_again() {
 }
 
 #[test]
+fn an_answer_that_is_too_long_is_told_as_such() {
+    let (_place, server) = started("");
+    let job = server.ends(&server.asks("huge", json!({})));
+    assert_eq!(
+        (job["error"]["cause"].as_str(), job["attempts"].as_array().unwrap().len()),
+        (Some("request-rejected"), 1)
+    );
+    assert!(job["error"]["explanation"].as_str().unwrap().contains("return large data as files"), "{job}");
+    assert_eq!(server.ends(&server.asks("echo", json!({})))["state"], "succeeded");
+}
+
+#[test]
 fn output_is_looked_at_before_a_job_counts_as_done() {
     let (_place, server) = started("[backend.check]\nwidth = \"width\"\nheight = 48");
     for (what, cause, says) in [

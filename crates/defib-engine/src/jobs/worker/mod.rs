@@ -241,6 +241,11 @@ impl WorkerSeat {
     /// The process is gone, or about to be.
     fn lost(process: Process, stop: &Stop, what: &str) -> Failed {
         stop.clear();
+        if let Some(offence) = process.offence() {
+            process.end(Duration::ZERO);
+            process.finished();
+            return Failed::new("request-rejected", offence);
+        }
         let finished = process.finished();
         if stop.why().is_some() {
             return Failed::stopped();

@@ -1,7 +1,7 @@
 //! One worker process: a supervised run with a line to it.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -28,6 +28,9 @@ const REPORT_WITHIN: Duration = Duration::from_secs(60);
 /// Longest wait for what it has printed.
 const PRINTED_WITHIN: Duration = Duration::from_millis(500);
 
+/// Longest thing that a worker may say, bytes: large data are files.
+const LONGEST_LINE: usize = 64 << 20;
+
 /// What became of the run, once it is over.
 type Outcome = Arc<(Mutex<Option<Result<Box<Finished>, String>>>, Condvar)>;
 
@@ -39,6 +42,8 @@ pub(super) struct Process {
     duty: Arc<Duty>,
     outcome: Outcome,
     place: Arc<Mutex<Place>>,
+    /// It said something longer than may be.
+    too_long: bool,
     /// Jobs it has done.
     pub(super) jobs: u64,
 }
@@ -95,7 +100,7 @@ impl Process {
             }
         };
         thread::Builder::new().name("defib-worker".to_owned()).spawn(session)?;
-        Ok(Self { line: BufReader::new(ours), text: Vec::new(), desk, duty, outcome, place, jobs: 0 })
+        Ok(Self { line: BufReader::new(ours), text: Vec::new(), desk, duty, outcome, place, too_long: false, jobs: 0 })
     }
 
     /// Where its run is, once it has started.
@@ -143,6 +148,13 @@ impl Process {
         self.duty.end();
     }
 
+    /// Why it is not heard any more although it lives.
+    pub(super) fn offence(&self) -> Option<String> {
+        let most = LONGEST_LINE >> 20;
+        self.too_long
+            .then(|| format!("its answer is longer than {most} MiB; return large data as files: paths, bytes, arrays"))
+    }
+
     /// Says something to the worker.
     ///
     /// # Errors
@@ -157,7 +169,12 @@ impl Process {
     /// work at hand: its session ends the process then, and with it the line.
     pub(super) fn hear(&mut self) -> Option<Say> {
         loop {
-            match self.line.read_until(b'\n', &mut self.text) {
+            let room = (LONGEST_LINE - self.text.len()) as u64;
+            match self.line.by_ref().take(room).read_until(b'\n', &mut self.text) {
+                Ok(_) if self.text.len() >= LONGEST_LINE => {
+                    self.too_long = true;
+                    return None;
+                }
                 Ok(0) => return None,
                 Ok(_) if self.text.last() == Some(&b'\n') => {
                     let said = serde_json::from_slice(&self.text);

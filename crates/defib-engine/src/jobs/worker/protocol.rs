@@ -155,4 +155,20 @@ mod tests {
         assert_eq!(say(r#"{"is":"heartbeat"}"#), Say::Heartbeat);
         assert_eq!(say(r#"{"is":"something-new","x":[1]}"#), Say::Other);
     }
+
+    #[test]
+    fn fuzz_control_lines() {
+        const EXAMPLES: &[&[u8]] = &[
+            br#"{"is":"hello","protocol":1,"pid":7,"python":"3.11.2"}"#,
+            br#"{"is":"done","job":"j1","attempt":1,"values":{"a":1},"outputs":[{"name":"o","path":"/o","media_type":"a/b"}],"nonfinite":["a"]}"#,
+            br#"{"is":"failed","job":"j1","attempt":3,"error":{"type":"E","message":"m","traceback":"t"},"poisoned":true}"#,
+            br#"{"is":"progress","job":"j1","done":3,"total":null,"text":null}"#,
+        ];
+        defib_fuzz::fuzz("control_lines", EXAMPLES, |input| {
+            // Whatever a predictor writes there: words of ours, or none.
+            if let Ok(Say::Progress { done, .. }) = serde_json::from_slice::<Say>(input) {
+                assert!(done.is_finite());
+            }
+        });
+    }
 }
