@@ -73,6 +73,8 @@ pub(super) fn of_output(scene: &Scene, printed: Vec<LogReader>, made: Made, word
     let report = judged(scene, Log::of(printed), made);
     let first = report.causes.first().filter(|cause| ["precision-nan", "content-filter"].contains(&cause.id.as_str()));
     let failed = match first {
+        // The explanation of the former says what is wrong with the output.
+        Some(cause) if cause.id == "precision-nan" => Failed::new(&cause.id, cause.explanation.clone()),
         Some(cause) => Failed::new(&cause.id, format!("{words}: {}", cause.explanation)),
         None => Failed::new("unknown", words),
     };

@@ -174,6 +174,10 @@ impl Mine<'_> {
 
     /// Says in a line what failed, and what follows.
     fn tell_failed(&self, claimed: &Claimed, failed: &Failed, next: &Next, state: JobState) {
+        // Whoever waits for this job alone says how it ended.
+        if state.over() && self.shared.settings.only.is_some() {
+            return;
+        }
         let follows = match next {
             Next::Retry { choice, .. } if !state.over() => format!("again on {}", in_words(choice)),
             Next::Final(decision) => decision["why"].as_str().unwrap_or("it ends there").to_owned(),

@@ -101,6 +101,8 @@ fn job_result(result: &ResultView, saved: &[PathBuf]) -> anyhow::Result<String> 
     // A plain return value stands for itself.
     let only = result.values.get("output").filter(|_| result.values.len() == 1);
     match only {
+        // It stands for a file, which is listed below.
+        Some(serde_json::Value::String(text)) if result.outputs.iter().any(|output| output.name == *text) => {}
         Some(serde_json::Value::String(text)) => write!(out, "{text}")?,
         Some(value) => write!(out, "{}", serde_json::to_string_pretty(value)?)?,
         None => write!(out, "{}", serde_json::to_string_pretty(&result.values)?)?,
@@ -110,10 +112,11 @@ fn job_result(result: &ResultView, saved: &[PathBuf]) -> anyhow::Result<String> 
     }
     if saved.is_empty() {
         for output in &result.outputs {
-            write!(out, "\n{}  {}  {}", output.name, telling::size(output.bytes), output.sha256)?;
+            let short: String = output.sha256.chars().take(12).collect();
+            write!(out, "\n{}  {}  sha256 {short}…  (--out DIR saves it)", output.name, telling::size(output.bytes))?;
         }
     }
-    Ok(out)
+    Ok(out.trim_start_matches('\n').to_owned())
 }
 
 /// How it ended, for standard error: one line if well, else the report and every attempt.
