@@ -47,6 +47,14 @@ class Server:
 
     def ask(self, method, path, body=None, headers=None, timeout=SOON_S):
         """Status and JSON. Raises OSError or HTTPException where the server is gone."""
+        if method == "GET" and self.connection is not None:
+            try:
+                return self._ask(method, path, body, headers, timeout)
+            except (http.client.RemoteDisconnected, ConnectionError):
+                pass  # A connection that rested was closed: another one may be made.
+        return self._ask(method, path, body, headers, timeout)
+
+    def _ask(self, method, path, body, headers, timeout):
         if self.connection is None:
             self.connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=timeout)
         try:

@@ -1,5 +1,6 @@
 """The control descriptor of a worker: JSON lines in both directions, apart from stdout."""
 
+import contextlib
 import json
 import os
 import select
@@ -69,12 +70,30 @@ class Control:
 
     def _let_go(self) -> None:
         # A fork that keeps the descriptor would hide the death of the worker from the host.
-        self._socket.close()
+        with contextlib.suppress(OSError):
+            os.close(self._socket.detach())
 
 
 def _line(message: Dict[str, Any]) -> bytes:
-    text = json.dumps(message, allow_nan=False, separators=(",", ":"), default=_plain)
+    text = _dumps(message)
+    if "\\ud" in text:
+        text = _dumps(_whole(message))
     return text.encode("ascii") + b"\n"
+
+
+def _dumps(message: Dict[str, Any]) -> str:
+    return json.dumps(message, allow_nan=False, separators=(",", ":"), default=_plain)
+
+
+def _whole(value: Any) -> Any:
+    """Half of a surrogate pair, as in a name that is no UTF-8, is no text to others."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_whole(item) for item in value]
+    return value
 
 
 def _plain(value: Any) -> Any:

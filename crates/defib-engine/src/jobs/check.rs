@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 use defib_core::case::Made;
-use image::{DynamicImage, ImageReader, Limits};
+use image::{DynamicImage, GenericImageView as _, ImageReader, Limits};
 use serde_json::{Map, Value};
 
 use super::backend::{Done, MadeFile};
@@ -103,10 +103,9 @@ fn check_image(
 
 /// The colour of an image that has only one.
 fn colour(image: &DynamicImage) -> Option<[u8; 3]> {
-    let pixels = image.to_rgba8();
     let mut low = [u8::MAX; 4];
     let mut high = [0; 4];
-    for pixel in pixels.pixels() {
+    for (_, _, pixel) in image.pixels() {
         for channel in 0..4 {
             low[channel] = low[channel].min(pixel.0[channel]);
             high[channel] = high[channel].max(pixel.0[channel]);

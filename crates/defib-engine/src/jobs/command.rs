@@ -133,7 +133,7 @@ impl Seat for CommandSeat {
             return Err(Failed::stopped());
         }
         if finished.status != 0 {
-            return Err(judge::of_end(Some(&finished), "the job"));
+            return Err(judge::of_end(&finished, "the job"));
         }
         collect(task.out, &finished)
     }

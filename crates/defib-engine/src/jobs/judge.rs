@@ -25,10 +25,7 @@ pub(super) struct Scene {
 }
 
 /// A process that is gone: what its report says. `what` it was at, in words.
-pub(super) fn of_end(finished: Option<&Finished>, what: &str) -> Failed {
-    let Some(finished) = finished else {
-        return Failed::new("unknown", format!("the worker was lost during {what}, and its run left no report"));
-    };
+pub(super) fn of_end(finished: &Finished, what: &str) -> Failed {
     let report = &finished.report;
     let kind = match report.outcome.kind {
         OutcomeKind::TimedOut | OutcomeKind::Stalled => FailedKind::Overdue,

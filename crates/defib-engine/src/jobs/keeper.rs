@@ -2,11 +2,12 @@
 //! dead processes taken up, what is old forgotten.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use defib_store::Index;
-use defib_store::queue::QueueError;
+use defib_store::queue::{QueueError, Spared};
 use serde_json::{Value, json};
 
 use super::backend::StopWhy;
@@ -27,7 +28,6 @@ const MOST_FORGOTTEN: usize = 10_000;
 pub(super) fn keep(shared: &Arc<Shared>) {
     let mut renewed = Instant::now();
     let mut owners: Option<Instant> = None;
-    let mut forgot: Option<Instant> = None;
     let mut written = HashMap::new();
     while !shared.is_over() {
         if renewed.elapsed() >= LEASE / 3 {
@@ -38,14 +38,24 @@ pub(super) fn keep(shared: &Arc<Shared>) {
             owners = Some(Instant::now());
             take_up(shared);
         }
-        if forgot.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
-            forgot = Some(Instant::now());
-            forget(shared);
+        // A fault in one round must not be the last of them.
+        let round = || {
+            expire(shared);
+            shared.save_again();
+            write_progress(shared, &mut written);
+        };
+        if catch_unwind(AssertUnwindSafe(round)).is_err() {
+            shared.tell("defib itself failed at keeping its books; it goes on");
         }
-        expire(shared);
-        shared.save_again();
-        write_progress(shared, &mut written);
         shared.wait_over(ROUND);
+    }
+}
+
+/// Forgets what is old, until the service ends. It may take long, where there is much.
+pub(super) fn forget_from_time_to_time(shared: &Arc<Shared>) {
+    while !shared.is_over() {
+        let _ = catch_unwind(AssertUnwindSafe(|| forget(shared)));
+        shared.wait_over(FORGET_EVERY);
     }
 }
 
@@ -90,7 +100,11 @@ pub(super) fn take_up(shared: &Shared) {
 }
 
 fn expire(shared: &Shared) {
-    match shared.queue.expire(&waits(shared), now_ms()) {
+    let attempts = shared.running().into_iter().map(|(job, attempt, _)| (job, attempt)).collect();
+    let owners = shared.queue.owners().unwrap_or_default().into_iter();
+    let state = shared.state.root();
+    let live = owners.filter(|name| name.as_str() != shared.owner.name() && !owner::is_gone(state, name)).collect();
+    match shared.queue.expire(&waits(shared), &Spared { owners: live, attempts }, now_ms()) {
         Ok(expired) => {
             expired.failed.iter().for_each(|job| shared.changed(job));
             if !expired.requeued.is_empty() {

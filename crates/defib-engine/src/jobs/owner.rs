@@ -59,6 +59,13 @@ pub(super) fn is_gone(state: &Path, name: &str) -> bool {
     }
 }
 
+/// Others than this one live.
+pub(super) fn others(state: &Path, name: &str) -> bool {
+    let names = fs::read_dir(state.join(FOLDER)).into_iter().flatten().flatten();
+    let mut names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.any(|other| !other.starts_with('.') && other != name && !is_gone(state, &other))
+}
+
 /// Removes the files of owners that are gone.
 pub(super) fn clear(state: &Path) {
     for entry in fs::read_dir(state.join(FOLDER)).into_iter().flatten().flatten() {

@@ -1,5 +1,6 @@
 //! The thread of a seat: from a claim to the end of the attempt.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +22,11 @@ const QUEUE_PAUSE: Duration = Duration::from_secs(1);
 const QUEUE_TRIES: u32 = 30;
 /// Between two looks whether a GPU is free.
 const GPU_WAIT: Duration = Duration::from_millis(500);
+/// A process that ends sooner than this while idle is set up again after a pause, which
+/// doubles.
+const SHORT_LIFE: Duration = Duration::from_secs(30);
+const FIRST_REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(60);
 /// Time a worker has to end when the service does.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -30,13 +36,16 @@ pub(super) fn work(shared: &Arc<Shared>, backend: &dyn Backend, settings: &Backe
     let mine = Mine { shared, settings, number };
     mine.warm(&mut *seat);
     let Some(bell) = shared.bell(&settings.name) else { return };
+    let mut rest = Rest::default();
     while shared.is_working() {
         let rung = bell.rung();
         let gpus = mine.gpus(&*seat);
         let Some(held) = shared.gpus.take(&gpus, settings.jobs_per_gpu, GPU_WAIT) else { continue };
         match mine.claim() {
             Ok(Some(claimed)) => {
-                mine.attempt(&mut *seat, claimed);
+                if mine.attempt(&mut *seat, &claimed) == Unharmed::No {
+                    seat = backend.seat(number);
+                }
                 drop(held);
                 mine.note(&*seat);
                 continue;
@@ -48,15 +57,52 @@ pub(super) fn work(shared: &Arc<Shared>, backend: &dyn Backend, settings: &Backe
             }
         }
         drop(held);
-        // What ended between two jobs is up again before the next one comes.
+        // What ended between two jobs, or is due to be replaced, is up again before the next
+        // one comes; what ends at once again, after growing pauses.
         if !seat.condition().ready {
             mine.note(&*seat);
+        }
+        if rest.over() {
             mine.warm(&mut *seat);
+            rest.warmed(seat.condition().pid);
         }
         bell.wait(rung);
     }
     seat.close(CLOSE_WITHIN);
     mine.note(&*seat);
+}
+
+/// Pauses between two processes that end by themselves while they are idle.
+#[derive(Default)]
+struct Rest {
+    process: Option<i32>,
+    until: Option<Instant>,
+    pause: Duration,
+    since: Option<Instant>,
+}
+
+impl Rest {
+    fn over(&self) -> bool {
+        self.until.is_none_or(|until| Instant::now() >= until)
+    }
+
+    /// Another process is up, or the same as before.
+    fn warmed(&mut self, process: Option<i32>) {
+        if process == self.process {
+            return;
+        }
+        let now = Instant::now();
+        let short = self.process.is_some() && self.since.is_some_and(|since| now - since < SHORT_LIFE);
+        self.pause = if short { (self.pause * 2).clamp(FIRST_REST, LONGEST_REST) } else { Duration::ZERO };
+        (self.process, self.since, self.until) = (process, Some(now), Some(now + self.pause));
+    }
+}
+
+/// Whether what did an attempt is still to be trusted.
+#[derive(PartialEq, Eq)]
+enum Unharmed {
+    Yes,
+    No,
 }
 
 /// One seat, seen from its thread.
@@ -96,12 +142,24 @@ impl Mine<'_> {
         self.shared.queue.claim(&claimant, now_ms())
     }
 
-    /// One attempt, to its end in the queue.
-    fn attempt(&self, seat: &mut dyn Seat, claimed: Claimed) {
+    /// One attempt, to its end in the queue. A fault of defib's own fails the attempt and
+    /// costs the seat, not the service.
+    fn attempt(&self, seat: &mut dyn Seat, claimed: &Claimed) -> Unharmed {
+        let stop = self.shared.begin(claimed, &self.settings.name, self.number);
         let begun = Instant::now();
+        let (unharmed, made) = match catch_unwind(AssertUnwindSafe(|| self.make(seat, claimed, &stop))) {
+            Ok(made) => (Unharmed::Yes, made),
+            Err(_) => {
+                (Unharmed::No, Err(Failed::new("unknown", "defib itself failed at this attempt; its log says more")))
+            }
+        };
+        self.ended(claimed, made, &stop, begun);
+        unharmed
+    }
+
+    /// How the attempt ended goes into the queue.
+    fn ended(&self, claimed: &Claimed, made: Result<Value, Failed>, stop: &Stop, begun: Instant) {
         let (job, attempt) = (claimed.job.id.clone(), claimed.attempt);
-        let stop = self.shared.begin(&claimed, &self.settings.name, self.number);
-        let made = self.make(seat, &claimed, &stop);
         let (outcome, cause, told) = match made {
             Ok(result) => return self.succeed(job, attempt, result, begun),
             Err(failed) if failed.kind == FailedKind::Stopped => match stop.why() {
@@ -110,12 +168,12 @@ impl Mine<'_> {
                 }
                 _ => {
                     let released = self.told(|| self.shared.queue.release(&job, attempt, now_ms()));
-                    ("released", String::new(), released.map(|()| false))
+                    ("released", String::new(), released.map(JobState::over))
                 }
             },
             Err(failed) => {
                 let cause = failed.cause.clone();
-                ("failed", cause, self.told(|| self.fail(&claimed, &failed)))
+                ("failed", cause, self.told(|| self.fail(claimed, &failed)))
             }
         };
         let over = matches!(told, Ok(true));
@@ -131,7 +189,7 @@ impl Mine<'_> {
             }
         }
         self.shared.metrics.attempt(&self.settings.name, outcome, &cause, begun.elapsed());
-        self.shared.end(&job, over);
+        self.shared.end(&job, attempt, over);
     }
 
     /// Tells the queue, again and again where it fails.
@@ -212,7 +270,7 @@ impl Mine<'_> {
         let out = desk.out();
         let (id, attempt) = (job.id.as_str(), claimed.attempt);
         let progress = |done: f64, total: Option<f64>| shared.progress(id, attempt, done, total);
-        let stage = |name: &str| shared.stage(id, name);
+        let stage = |name: &str| shared.stage(id, attempt, name);
         let task = Task {
             job: id,
             attempt,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use defib_core::job::{self, Choice, JobState, JobView, NewJob};
+use defib_core::job::{self, Choice, JobState, JobView};
 use defib_store::queue::{Cancelling, Counts, JobEvent, QueueError, SqliteQueue, Submitted};
 use defib_store::{Artifact, Artifacts, State};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::backend::{Backend, StopWhy};
 use super::command::CommandBackend;
 use super::host::{Host, Tell};
-use super::owner::Owner;
+use super::owner::{self, Owner};
 use super::request::{Request, ServiceError};
 use super::settings::{Kind, Settings};
 use super::shared::{Shared, locked, now_ms};
@@ -65,6 +65,8 @@ impl Service {
         let service = Self { shared: shared.clone(), threads: Mutex::default() };
         let keeper = shared.clone();
         service.spawn("defib-keeper", move || keeper::keep(&keeper))?;
+        let forgetting = shared.clone();
+        service.spawn("defib-forget", move || keeper::forget_from_time_to_time(&forgetting))?;
         for settings in shared.settings.backends.clone() {
             let host = Host::new(&shared.settings, &settings, &shared.state, shared.teller());
             let backend: Arc<dyn Backend> = match &settings.kind {
@@ -270,7 +272,7 @@ impl Service {
         }
         let until = Instant::now() + SEATS_END_WITHIN;
         let mut threads = std::mem::take(&mut *locked(&self.threads));
-        let keeper = (!threads.is_empty()).then(|| threads.remove(0));
+        let keepers: Vec<_> = threads.drain(..threads.len().min(2)).collect();
         for thread in threads {
             while !thread.is_finished() && Instant::now() < until {
                 thread::sleep(Duration::from_millis(2));
@@ -285,8 +287,10 @@ impl Service {
             seen = self.wait_change(seen, Duration::from_millis(20));
         }
         self.shared.finish();
-        if let Some(keeper) = keeper {
-            let _ = keeper.join();
+        for keeper in keepers {
+            while !keeper.is_finished() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(2));
+            }
         }
     }
 }
@@ -298,27 +302,30 @@ impl Drop for Service {
 }
 
 /// Jobs that wait for a backend which is no longer configured go to the beginning of their
-/// route, or fail if that is gone too.
+/// route, or fail if that is gone too. Not while another process works here: its backends
+/// may be others.
 fn redirect(shared: &Shared) -> Result<(), ServiceError> {
-    if shared.settings.only.is_some() {
+    let others = owner::others(shared.state.root(), shared.owner.name());
+    if shared.settings.only.is_some() || others {
         return Ok(());
     }
-    for job in shared.queue.list(Some(JobState::Queued), usize::MAX)? {
-        let NewJob { id, route, start, .. } = &job.new;
-        if shared.settings.backend(&start.backend).is_some() {
-            continue;
-        }
-        match shared.settings.places(route).and_then(|places| places.into_iter().next()) {
+    let known: Vec<String> = shared.settings.backends.iter().map(|backend| backend.name.clone()).collect();
+    for (id, route, backend) in shared.queue.strays(&known)? {
+        let done = match shared.settings.places(&route).and_then(|places| places.into_iter().next()) {
             Some(place) => {
                 let choice = Choice { backend: place.backend, profile: place.profile };
-                shared.queue.redirect(id, &choice, now_ms())?;
+                shared.queue.redirect(&id, &choice, now_ms())
             }
             None => {
-                let explanation =
-                    format!("the backend `{}` and the route `{route}` are no longer configured", start.backend);
+                let explanation = format!("the backend `{backend}` and the route `{route}` are no longer configured");
                 let error = serde_json::json!({ "cause": "config-invalid", "explanation": explanation });
-                shared.queue.reject(id, &error, now_ms())?;
+                shared.queue.reject(&id, &error, now_ms())
             }
+        };
+        match done {
+            // It waits no longer.
+            Err(QueueError::NoSuchJob(_)) => {}
+            done => done?,
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use defib_core::job::{Job, JobState, JobView, Pace};
-use defib_store::queue::{Claimed, Queue, QueueError};
+use defib_store::queue::{Claimed, Failure, Next, Queue, QueueError};
 use defib_store::{Artifacts, State};
 use serde_json::Value;
 
@@ -36,7 +36,6 @@ const MOST_TRIES: u32 = 240;
 
 /// A job at work.
 struct Running {
-    attempt: u32,
     stop: Arc<Stop>,
     began: Instant,
     pace: Pace,
@@ -61,7 +60,7 @@ pub(super) struct Shared {
     pub(super) metrics: Metrics,
     bells: HashMap<String, Bell>,
     seats: Mutex<BTreeMap<(String, usize), SeatView>>,
-    running: Mutex<HashMap<String, Running>>,
+    running: Mutex<HashMap<(String, u32), Running>>,
     /// What stops a process that is being set up ahead of jobs.
     warming: Mutex<HashMap<(String, usize), Arc<Stop>>>,
     phase: AtomicU8,
@@ -159,7 +158,8 @@ impl Shared {
     /// A job as it stands, with what only its seat knows.
     pub(super) fn view(&self, job: Job) -> JobView {
         let running = locked(&self.running);
-        let at_work = running.get(&job.new.id).filter(|_| job.state == JobState::Running);
+        let attempt = job.attempts.last().map_or(0, |attempt| attempt.n);
+        let at_work = running.get(&(job.new.id.clone(), attempt)).filter(|_| job.state == JobState::Running);
         let progress = at_work.and_then(|it| it.pace.view(it.began.elapsed().as_secs_f64()));
         let stage = at_work.and_then(|it| it.stage.clone());
         drop(running);
@@ -220,16 +220,14 @@ impl Shared {
     /// An attempt begins.
     pub(super) fn begin(&self, claimed: &Claimed, backend: &str, number: usize) -> Arc<Stop> {
         let stop = Arc::new(Stop::default());
-        let running = Running {
-            attempt: claimed.attempt,
-            stop: stop.clone(),
-            began: Instant::now(),
-            pace: Pace::default(),
-            last: None,
-            stage: None,
-        };
+        let running =
+            Running { stop: stop.clone(), began: Instant::now(), pace: Pace::default(), last: None, stage: None };
         let id = &claimed.job.id;
-        locked(&self.running).insert(id.clone(), running);
+        locked(&self.running).insert((id.clone(), claimed.attempt), running);
+        // Told so before or after: one of both sees the other.
+        if !self.is_working() {
+            stop.stop(StopWhy::Leaving);
+        }
         locked(&self.seats).entry((backend.to_owned(), number)).or_default().job = Some(id.clone());
         self.changed(id);
         stop
@@ -239,31 +237,46 @@ impl Shared {
     pub(super) fn save(self: &Arc<Self>, unsaved: Unsaved) {
         let shared = self.clone();
         let Unsaved { job, attempt, result, tries } = unsaved;
-        let queue = self.queue.clone();
-        let again = result.clone();
-        let id = job.clone();
+        let (id, kept) = (job.clone(), result.clone());
         let then = move |told: Result<(), QueueError>| match told {
-            Ok(()) => shared.end(&job, true),
-            Err(QueueError::Database(_)) if tries < MOST_TRIES => {
-                locked(&shared.unsaved).push(Unsaved { job, attempt, result: again, tries: tries + 1 });
+            Ok(()) => shared.end(&job, attempt, true),
+            Err(QueueError::Stale { .. } | QueueError::NoSuchJob(_)) => {
+                shared.tell(&format!("attempt {attempt} of {job} was given up; its result is dropped"));
+                shared.end(&job, attempt, false);
             }
+            // The keeper tries again.
             Err(error) => {
-                shared.tell(&format!("the result of attempt {attempt} of {job} is dropped: {error}"));
-                shared.end(&job, false);
+                if tries == 0 {
+                    shared.tell(&format!("the result of {job} cannot be kept yet: {error}"));
+                }
+                locked(&shared.unsaved).push(Unsaved { job, attempt, result, tries: tries + 1 });
             }
         };
-        queue.succeed_then(&id, attempt, &result, now_ms(), Box::new(then));
+        self.queue.succeed_then(&id, attempt, &kept, now_ms(), Box::new(then));
     }
 
-    /// Tries again what could not be kept.
+    /// Tries again what could not be kept; what cannot be kept at all fails with that reason.
     pub(super) fn save_again(self: &Arc<Self>) {
         let unsaved = std::mem::take(&mut *locked(&self.unsaved));
-        unsaved.into_iter().for_each(|unsaved| self.save(unsaved));
+        for unsaved in unsaved {
+            if unsaved.tries < MOST_TRIES {
+                self.save(unsaved);
+                continue;
+            }
+            let Unsaved { job, attempt, .. } = &unsaved;
+            let explanation = "its result could not be kept: the queue's database refused it again and again";
+            let error = serde_json::json!({ "cause": "disk-full", "explanation": explanation, "report": null });
+            let failure = Failure { cause: "disk-full".to_owned(), error };
+            match self.queue.fail(job, *attempt, &failure, &Next::Final(Value::Null), now_ms()) {
+                Err(QueueError::Database(_)) => locked(&self.unsaved).push(unsaved),
+                told => self.end(job, *attempt, told.is_ok_and(JobState::over)),
+            }
+        }
     }
 
     /// An attempt is over, and with it the job or not.
-    pub(super) fn end(&self, job: &str, over: bool) {
-        locked(&self.running).remove(job);
+    pub(super) fn end(&self, job: &str, attempt: u32, over: bool) {
+        locked(&self.running).remove(&(job.to_owned(), attempt));
         for view in locked(&self.seats).values_mut() {
             view.job.take_if(|at| at == job);
         }
@@ -276,15 +289,15 @@ impl Shared {
     }
 
     pub(super) fn progress(&self, job: &str, attempt: u32, done: f64, total: Option<f64>) {
-        if let Some(running) = locked(&self.running).get_mut(job).filter(|running| running.attempt == attempt) {
+        if let Some(running) = locked(&self.running).get_mut(&(job.to_owned(), attempt)) {
             running.pace.note(running.began.elapsed().as_secs_f64(), done, total);
             running.last = Some((done, total));
         }
         self.changed(job);
     }
 
-    pub(super) fn stage(&self, job: &str, name: &str) {
-        if let Some(running) = locked(&self.running).get_mut(job) {
+    pub(super) fn stage(&self, job: &str, attempt: u32, name: &str) {
+        if let Some(running) = locked(&self.running).get_mut(&(job.to_owned(), attempt)) {
             running.stage = Some(name.to_owned());
         }
         self.changed(job);
@@ -292,13 +305,14 @@ impl Shared {
 
     /// Attempts at work, with what stops them.
     pub(super) fn running(&self) -> Vec<(String, u32, Arc<Stop>)> {
-        locked(&self.running).iter().map(|(job, it)| (job.clone(), it.attempt, it.stop.clone())).collect()
+        locked(&self.running).iter().map(|((job, attempt), it)| (job.clone(), *attempt, it.stop.clone())).collect()
     }
 
     pub(super) fn progress_now(&self) -> BTreeMap<String, (u32, f64, Option<f64>)> {
         let running = locked(&self.running);
-        let told =
-            running.iter().filter_map(|(job, it)| it.last.map(|(done, of)| (job.clone(), (it.attempt, done, of))));
+        let told = running
+            .iter()
+            .filter_map(|((job, attempt), it)| it.last.map(|(done, of)| (job.clone(), (*attempt, done, of))));
         told.collect()
     }
 

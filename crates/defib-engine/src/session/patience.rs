@@ -125,6 +125,11 @@ impl Patience {
         self.limits.insert(0, now_s);
     }
 
+    /// The looks that were wanted before the deadline of what is over are not.
+    pub fn forget_deadlines(&mut self) {
+        self.limits.clear();
+    }
+
     /// Looks are wanted shortly before this time, close together.
     pub fn look_before(&mut self, time_s: f64) {
         self.limits.extend([time_s - 1.6, time_s - 0.8]);

@@ -111,6 +111,9 @@ impl Session<'_> {
         if glance.number != self.on_duty.seen || glance.work.is_none() {
             self.on_duty.seen = glance.number;
             self.on_duty.told = false;
+            if let Some(patience) = &mut self.patience {
+                patience.forget_deadlines();
+            }
             self.moved(now);
         }
         let Some((work, lasts)) = glance.work else { return };

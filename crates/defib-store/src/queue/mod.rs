@@ -153,6 +153,23 @@ pub struct Expired {
     pub failed: Vec<String>,
 }
 
+/// Who is known to be at work.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spared {
+    /// Owners that live.
+    pub owners: HashSet<String>,
+    /// Attempts of the caller himself.
+    pub attempts: HashSet<(String, u32)>,
+}
+
+impl Spared {
+    /// This attempt is at work.
+    #[must_use]
+    pub fn holds(&self, job: &str, attempt: u32, owner: &str) -> bool {
+        self.owners.contains(owner) || self.attempts.contains(&(job.to_owned(), attempt))
+    }
+}
+
 /// Something that happened to a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
@@ -189,8 +206,8 @@ pub trait Queue: Send + Sync {
     fn submit(&self, job: &NewJob, now_ms: i64) -> Result<Submitted, QueueError>;
 
     /// Takes the job that is due first, highest priority first. The lease runs out at
-    /// `now_ms + lease_ms` unless a heartbeat renews it. A power cut or a full disk may
-    /// lose the claim, never the job: whoever claimed hears then that he is stale.
+    /// `now_ms + lease_ms` unless a heartbeat renews it. A power cut may lose the claim,
+    /// never the job.
     ///
     /// # Errors
     /// The database's.
@@ -235,10 +252,11 @@ pub trait Queue: Send + Sync {
     ) -> Result<JobState, QueueError>;
 
     /// Gives the job back unharmed, as a server does that stops: the attempt does not count.
+    /// One that was to be cancelled is. Returns the state of the job then.
     ///
     /// # Errors
     /// [`QueueError::Stale`], or the database's.
-    fn release(&self, job: &str, attempt: u32, now_ms: i64) -> Result<(), QueueError>;
+    fn release(&self, job: &str, attempt: u32, now_ms: i64) -> Result<JobState, QueueError>;
 
     /// Somebody wants the job to end.
     ///
@@ -254,10 +272,12 @@ pub trait Queue: Send + Sync {
 
     /// Queues again what lost workers had, and fails what is beyond its last attempt or
     /// waits beyond its deadline; `waits` says for each backend why (`{"cause", "explanation"}`).
+    /// What is `spared` is known to be at work, whatever its lease says: clocks jump, and a
+    /// machine may sleep.
     ///
     /// # Errors
     /// The database's.
-    fn expire(&self, waits: &HashMap<String, Value>, now_ms: i64) -> Result<Expired, QueueError>;
+    fn expire(&self, waits: &HashMap<String, Value>, spared: &Spared, now_ms: i64) -> Result<Expired, QueueError>;
 
     /// Those that have jobs at work now.
     ///
@@ -284,6 +304,12 @@ pub trait Queue: Send + Sync {
     /// [`QueueError::NoSuchJob`] where it does not wait, or the database's.
     fn reject(&self, job: &str, error: &Value, now_ms: i64) -> Result<(), QueueError>;
 
+    /// Waiting jobs whose backend is none of these: id, route and backend.
+    ///
+    /// # Errors
+    /// The database's.
+    fn strays(&self, known: &[String]) -> Result<Vec<(String, String, String)>, QueueError>;
+
     /// Forgets jobs that were over before this time, at most so many; how many it were.
     ///
     /// # Errors
@@ -302,7 +328,7 @@ pub trait Queue: Send + Sync {
     /// [`QueueError::NoSuchJob`], or the database's.
     fn get(&self, job: &str) -> Result<Job, QueueError>;
 
-    /// Jobs, newest first, of one state or all.
+    /// Jobs, newest first, of one state or all; without their inputs.
     ///
     /// # Errors
     /// The database's.
@@ -319,10 +345,4 @@ pub trait Queue: Send + Sync {
     /// # Errors
     /// The database's.
     fn counts(&self) -> Result<Counts, QueueError>;
-
-    /// When the next queued job becomes due, milliseconds since the epoch.
-    ///
-    /// # Errors
-    /// The database's.
-    fn next_due_ms(&self) -> Result<Option<i64>, QueueError>;
 }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::writer::{When, Writer};
 use super::{
-    Beat, Cancelling, Claimant, Claimed, Counts, Expired, Failure, JobEvent, Next, Queue, QueueError, Submitted, Then,
-    schema,
+    Beat, Cancelling, Claimant, Claimed, Counts, Expired, Failure, JobEvent, Next, Queue, QueueError, Spared,
+    Submitted, Then, schema,
 };
 
 /// Seconds after which a full queue may be worth another try.
@@ -45,9 +45,8 @@ impl SqliteQueue {
         Ok(Self { writer, reader: Mutex::new(reader), most_queued, queued })
     }
 
-    fn reader(&self) -> Result<MutexGuard<'_, Connection>, QueueError> {
-        self.writer.settle()?;
-        Ok(self.reader.lock().unwrap_or_else(PoisonError::into_inner))
+    fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A change to the job that this attempt has now.
@@ -108,10 +107,11 @@ struct Held {
     deadline_ms: Option<i64>,
     cancel_wanted: bool,
     backend: String,
+    /// Whose attempt it is, if it is at work.
+    owner: String,
 }
 
-const HELD: &str =
-    "seq, backend, state, attempt, attempt - uncounted AS counted, max_attempts, deadline_ms, cancel_wanted";
+const HELD: &str = "(SELECT owner FROM attempts WHERE job = jobs.seq AND n = jobs.attempt) AS owner, seq, backend, state, attempt, attempt - uncounted AS counted, max_attempts, deadline_ms, cancel_wanted";
 
 fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
     Ok(Held {
@@ -123,6 +123,7 @@ fn read_held(row: &Row<'_>) -> rusqlite::Result<Held> {
         deadline_ms: row.get("deadline_ms")?,
         cancel_wanted: row.get("cancel_wanted")?,
         backend: row.get("backend")?,
+        owner: row.get::<_, Option<String>>("owner")?.unwrap_or_default(),
     })
 }
 
@@ -223,7 +224,7 @@ impl Queue for SqliteQueue {
     fn claim(&self, claimant: &Claimant<'_>, now_ms: i64) -> Result<Option<Claimed>, QueueError> {
         let Claimant { backend, only, owner, lease_ms } = *claimant;
         let (backend, only, owner) = (backend.to_owned(), only.map(str::to_owned), owner.to_owned());
-        self.writer.change(When::Early, move |connection| {
+        self.writer.change(When::Committed, move |connection| {
             let claimant = Claimant { backend: &backend, only: only.as_deref(), owner: &owner, lease_ms };
             take(connection, &claimant, now_ms)
         })
@@ -300,14 +301,20 @@ impl Queue for SqliteQueue {
         })
     }
 
-    fn release(&self, job: &str, attempt: u32, now_ms: i64) -> Result<(), QueueError> {
+    fn release(&self, job: &str, attempt: u32, now_ms: i64) -> Result<JobState, QueueError> {
         self.at_work(When::Synced, job, attempt, move |connection, held| {
-            go(connection, held, Move::Release, now_ms, None)?;
             end_attempt(connection, held, "released", None, now_ms)?;
+            if held.cancel_wanted {
+                let data = json!({ "attempt": held.attempt });
+                tell(connection, held.seq, now_ms, "cancelled", &data)?;
+                return go(connection, held, Move::Cancel, now_ms, None);
+            }
+            let state = go(connection, held, Move::Release, now_ms, None)?;
             connection
                 .prepare_cached("UPDATE jobs SET uncounted = uncounted + 1 WHERE seq = ?1")?
                 .execute([held.seq])?;
-            tell(connection, held.seq, now_ms, "released", &json!({ "attempt": held.attempt }))
+            tell(connection, held.seq, now_ms, "released", &json!({ "attempt": held.attempt }))?;
+            Ok(state)
         })
     }
 
@@ -343,27 +350,28 @@ impl Queue for SqliteQueue {
         })
     }
 
-    fn expire(&self, waits: &HashMap<String, Value>, now_ms: i64) -> Result<Expired, QueueError> {
+    fn expire(&self, waits: &HashMap<String, Value>, spared: &Spared, now_ms: i64) -> Result<Expired, QueueError> {
         const LATE: &str = "state = 'queued' AND deadline_ms IS NOT NULL AND deadline_ms <= ?1";
         const LOST: &str = "state = 'running' AND lease_until_ms <= ?1";
         // Mostly there is nothing, and then nothing is written.
         let any =
             format!("SELECT EXISTS (SELECT 1 FROM jobs WHERE {LATE}) OR EXISTS (SELECT 1 FROM jobs WHERE {LOST})");
-        let some: bool = self.reader()?.prepare_cached(&any)?.query_row([now_ms], |row| row.get(0))?;
+        let some: bool = self.reader().prepare_cached(&any)?.query_row([now_ms], |row| row.get(0))?;
         if !some {
             return Ok(Expired::default());
         }
-        let waits = waits.clone();
+        let (waits, spared) = (waits.clone(), spared.clone());
         self.writer.change(When::Synced, move |connection| {
             let mut expired = Expired { failed: fail_late(connection, &waits, LATE, now_ms)?, ..Expired::default() };
-            let lost = find(connection, LOST, &now_ms)?;
+            let mut lost = find(connection, LOST, &now_ms)?;
+            lost.retain(|(id, held)| !spared.holds(id, held.attempt, &held.owner));
             lose(connection, lost, &mut expired, now_ms)?;
             Ok(expired)
         })
     }
 
     fn owners(&self) -> Result<Vec<String>, QueueError> {
-        let reader = self.reader()?;
+        let reader = self.reader();
         let mut statement = reader.prepare_cached(
             "SELECT DISTINCT a.owner FROM jobs j JOIN attempts a ON a.job = j.seq AND a.n = j.attempt
              WHERE j.state = 'running'",
@@ -397,6 +405,17 @@ impl Queue for SqliteQueue {
         self.waiting(job, move |connection, held| fail_with(connection, held, Move::PassDeadline, &error, now_ms))
     }
 
+    fn strays(&self, known: &[String]) -> Result<Vec<(String, String, String)>, QueueError> {
+        let reader = self.reader();
+        let mut statement = reader.prepare_cached(
+            "SELECT id, route, backend FROM jobs
+             WHERE state = 'queued' AND backend NOT IN (SELECT value FROM json_each(?1)) ORDER BY seq",
+        )?;
+        let rows =
+            statement.query_map([json!(known).to_string()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
     fn forget(&self, before_ms: i64, most: usize) -> Result<u64, QueueError> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.writer.change(When::Committed, move |connection| {
@@ -416,7 +435,7 @@ impl Queue for SqliteQueue {
     }
 
     fn inputs_in_use(&self) -> Result<HashSet<String>, QueueError> {
-        let reader = self.reader()?;
+        let reader = self.reader();
         let mut statement =
             reader.prepare_cached("SELECT inputs FROM jobs WHERE state IN ('queued', 'running', 'failed')")?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
@@ -428,7 +447,7 @@ impl Queue for SqliteQueue {
     }
 
     fn get(&self, job: &str) -> Result<Job, QueueError> {
-        let reader = self.reader()?;
+        let reader = self.reader();
         let mut statement = reader.prepare_cached(&format!("{JOB} WHERE id = ?1"))?;
         let found = statement.query_row([job], |row| Ok(read_job(row))).optional()?;
         let (seq, mut job) = found.ok_or_else(|| QueueError::NoSuchJob(job.to_owned()))??;
@@ -437,9 +456,9 @@ impl Queue for SqliteQueue {
     }
 
     fn list(&self, state: Option<JobState>, most: usize) -> Result<Vec<Job>, QueueError> {
-        let reader = self.reader()?;
+        let reader = self.reader();
         let mut statement =
-            reader.prepare_cached(&format!("{JOB} WHERE ?1 IS NULL OR state = ?1 ORDER BY seq DESC LIMIT ?2"))?;
+            reader.prepare_cached(&format!("{LISTED} WHERE ?1 IS NULL OR state = ?1 ORDER BY seq DESC LIMIT ?2"))?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![state.map(JobState::name), most], |row| Ok(read_job(row)))?;
         let mut jobs = Vec::new();
@@ -452,7 +471,7 @@ impl Queue for SqliteQueue {
     }
 
     fn events(&self, job: &str, after: i64) -> Result<Vec<JobEvent>, QueueError> {
-        let reader = self.reader()?;
+        let reader = self.reader();
         let mut statement = reader.prepare_cached(
             "SELECT e.id, e.at_ms, e.kind, e.data FROM events e JOIN jobs j ON j.seq = e.job
              WHERE j.id = ?1 AND e.id > ?2 ORDER BY e.id",
@@ -468,7 +487,7 @@ impl Queue for SqliteQueue {
     }
 
     fn counts(&self) -> Result<Counts, QueueError> {
-        let reader = self.reader()?;
+        let reader = self.reader();
         let count = |text: &str| -> Result<u64, QueueError> {
             Ok(reader.prepare_cached(text)?.query_row([], |row| number(row, 0))?)
         };
@@ -476,11 +495,6 @@ impl Queue for SqliteQueue {
         let running = count("SELECT count(*) FROM jobs WHERE state = 'running'")?;
         let all = count("SELECT count(*) FROM jobs")?;
         Ok(Counts { queued, running, over: all.saturating_sub(queued + running) })
-    }
-
-    fn next_due_ms(&self) -> Result<Option<i64>, QueueError> {
-        let reader = self.reader()?;
-        Ok(reader.query_row("SELECT min(not_before_ms) FROM jobs WHERE state = 'queued'", [], |row| row.get(0))?)
     }
 }
 
@@ -528,7 +542,7 @@ fn accept(
         job.start.profile,
         job.inputs.to_string(),
         job.priority,
-        job.not_before_ms.unwrap_or(now_ms),
+        job.not_before_ms.unwrap_or(0),
         job.deadline_ms,
         job.timeout_ms,
         job.max_attempts.max(1),
@@ -656,6 +670,12 @@ fn digests(inputs: &Value, found: &mut HashSet<String>) {
 
 const JOB: &str = "SELECT jobs.*, (SELECT done FROM progress WHERE job = jobs.seq) AS done,
                           (SELECT total FROM progress WHERE job = jobs.seq) AS total FROM jobs";
+
+/// The same for lists, without inputs: those may be long.
+const LISTED: &str = "SELECT seq, id, route, backend, profile, 'null' AS inputs, priority, not_before_ms, deadline_ms,
+                             timeout_ms, max_attempts, idempotency_key, state, cancel_wanted, result, error, created_ms,
+                             finished_ms, (SELECT done FROM progress WHERE job = jobs.seq) AS done,
+                             (SELECT total FROM progress WHERE job = jobs.seq) AS total FROM jobs";
 
 /// A job without its attempts, and its number in the file.
 fn read_job(row: &Row<'_>) -> Result<(i64, Job), QueueError> {

@@ -8,9 +8,8 @@
 //! the log after each commit that is what `FULL` does, without its wait.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -26,9 +25,6 @@ const WAITING: usize = 1024;
 /// When a caller hears its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
-    /// At once, within the transaction: should its commit fail, the change is undone after
-    /// the answer was heard. For what a caller finds out again, as a worker does its claim.
-    Early,
     /// Once it is committed: it survives that processes are killed.
     Committed,
     /// Once the disk has it: it survives a power cut.
@@ -44,14 +40,6 @@ type Change = Box<dyn FnOnce(Result<&Connection, QueueError>) -> Answer + Send>;
 #[derive(Debug)]
 pub(super) struct Writer {
     changes: SyncSender<(When, Change)>,
-    /// Early answers that were given, and how many of them are committed.
-    early: Arc<Early>,
-}
-
-#[derive(Debug, Default)]
-struct Early {
-    given: AtomicU64,
-    committed: AtomicU64,
 }
 
 impl Writer {
@@ -66,7 +54,7 @@ impl Writer {
             .name("defib-queue".to_owned())
             .spawn(move || write(&connection, &waiting, &committed))?;
         thread::Builder::new().name("defib-sync".to_owned()).spawn(move || sync(&log, &unsynced))?;
-        Ok(Self { changes, early: Arc::default() })
+        Ok(Self { changes })
     }
 
     /// Runs a change and returns its answer, when that is to be heard.
@@ -77,33 +65,9 @@ impl Writer {
     ) -> Result<T, QueueError> {
         let (answer, answered) = sync_channel(1);
         // The caller may be gone; nobody else wants to know.
-        let body: Change = if when == When::Early {
-            let early = self.early.clone();
-            Box::new(move |connection| {
-                let result = connection.and_then(|connection| in_savepoint(connection, change));
-                early.given.fetch_add(1, Ordering::AcqRel);
-                let _ = answer.send(result);
-                // Undone or not: whoever reads now reads what is so.
-                Box::new(move |_| {
-                    early.committed.fetch_add(1, Ordering::AcqRel);
-                })
-            })
-        } else {
-            later(change, move |result| drop(answer.send(result)))
-        };
+        let body = later(change, move |result| drop(answer.send(result)));
         self.changes.send((when, body)).map_err(|_| QueueError::Closed)?;
         answered.recv().map_err(|_| QueueError::Closed)?
-    }
-
-    /// Waits until what was answered early is committed: who reads then reads what he was
-    /// told.
-    pub(super) fn settle(&self) -> Result<(), QueueError> {
-        let Early { given, committed } = &*self.early;
-        if committed.load(Ordering::Acquire) == given.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        // Changes keep their order: this one comes after those.
-        self.change(When::Committed, |_| Ok(()))
     }
 
     /// Runs a change some time; `then` hears the answer, in one of the threads here: it
@@ -156,9 +120,14 @@ fn write(connection: &Connection, waiting: &Receiver<(When, Change)>, committed:
         let mut next = Some(first);
         let mut count = 0;
         while let Some((when, change)) = next {
-            let answer = change(Ok(connection));
-            let of = if when == When::Synced { &mut after_sync } else { &mut at_once };
-            of.push(answer);
+            // One that panics is undone by its savepoint's end, and its caller hears that the
+            // way is closed.
+            if let Ok(answer) = catch_unwind(AssertUnwindSafe(|| change(Ok(connection)))) {
+                let of = if when == When::Synced { &mut after_sync } else { &mut at_once };
+                of.push(answer);
+            } else {
+                let _ = connection.execute_batch("ROLLBACK TO one; RELEASE one");
+            }
             count += 1;
             // What comes while this is being written still goes along.
             next = (count < MOST).then(|| waiting.try_recv().ok()).flatten();
@@ -168,7 +137,7 @@ fn write(connection: &Connection, waiting: &Receiver<(When, Change)>, committed:
             fail(at_once.into_iter().chain(after_sync), &error.to_string());
             continue;
         }
-        at_once.into_iter().for_each(|answer| answer(None));
+        at_once.into_iter().for_each(|answer| hear(answer, None));
         if !after_sync.is_empty()
             && let Err(error) = committed.send(after_sync)
         {
@@ -177,9 +146,14 @@ fn write(connection: &Connection, waiting: &Receiver<(When, Change)>, committed:
     }
 }
 
+/// A caller that panics at its answer must not end the thread of all others.
+fn hear(answer: Answer, failed: Option<QueueError>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| answer(failed)));
+}
+
 /// Each caller gets the same error.
 fn fail(answers: impl IntoIterator<Item = Answer>, text: &str) {
-    answers.into_iter().for_each(|answer| answer(Some(QueueError::Database(text.to_owned()))));
+    answers.into_iter().for_each(|answer| hear(answer, Some(QueueError::Database(text.to_owned()))));
 }
 
 fn sync(log: &Path, unsynced: &Receiver<Vec<Answer>>) {
@@ -194,7 +168,7 @@ fn sync(log: &Path, unsynced: &Receiver<Vec<Answer>>) {
             None => File::open(log).and_then(|opened| file.insert(opened).sync_all()),
         };
         match synced {
-            Ok(()) => answers.into_iter().for_each(|answer| answer(None)),
+            Ok(()) => answers.into_iter().for_each(|answer| hear(answer, None)),
             Err(error) => fail(answers, &format!("the disk cannot be synced: {error}")),
         }
     }

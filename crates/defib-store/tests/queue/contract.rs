@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use defib_core::job::{Choice, JobState, NewJob};
-use defib_store::queue::{Cancelling, Claimant, Claimed, Expired, Failure, Next, Queue, QueueError, Submitted};
+use defib_store::queue::{Cancelling, Claimant, Claimed, Expired, Failure, Next, Queue, QueueError, Spared, Submitted};
 use serde_json::{Value, json};
 
 type Test = (&'static str, fn(&dyn Queue));
@@ -44,7 +44,7 @@ fn take(queue: &dyn Queue, backend: &str, only: Option<&str>, now: i64) -> Optio
 }
 
 fn expire(queue: &dyn Queue, now: i64) -> Expired {
-    queue.expire(&HashMap::new(), now).unwrap()
+    queue.expire(&HashMap::new(), &Spared::default(), now).unwrap()
 }
 
 fn job(id: &str) -> NewJob {
@@ -103,10 +103,8 @@ fn the_order(queue: &dyn Queue) {
     submit(queue, &job("old"), 1);
     submit(queue, &NewJob { priority: 5, ..job("high") }, 2);
     submit(queue, &NewJob { not_before_ms: Some(100), priority: 9, ..job("later") }, 3);
-    assert_eq!(queue.next_due_ms().unwrap(), Some(1));
     let order: Vec<_> = (0..3).map(|_| claim(queue, 50).map(|(id, _)| id)).collect();
     assert_eq!(order, [Some("high".into()), Some("old".into()), None]);
-    assert_eq!(queue.next_due_ms().unwrap(), Some(100));
     assert_eq!(claim(queue, 100), Some(("later".into(), 1)));
 }
 
@@ -122,6 +120,8 @@ fn backends_are_apart(queue: &dyn Queue) {
     assert_eq!(claim(queue, 4), Some(("j1".into(), 1)));
     assert!(matches!(queue.redirect("j1", &choice("other"), 5), Err(QueueError::NoSuchJob(_))), "it is at work");
     submit(queue, &NewJob { start: choice("gone"), ..job("j3") }, 6);
+    let known = [BACKEND.to_owned(), "other".to_owned()];
+    assert_eq!(queue.strays(&known).unwrap(), [("j3".to_owned(), "default".to_owned(), "gone".to_owned())]);
     queue.reject("j3", &json!({ "cause": "config-invalid" }), 7).unwrap();
     assert_eq!(queue.get("j3").unwrap().state, JobState::Failed);
     assert_eq!(kinds(queue, "j1"), ["accepted", "redirected", "claimed"]);
@@ -185,7 +185,7 @@ fn who_was_given_up_is_not_heard(queue: &dyn Queue) {
     let stale = |result: Result<(), QueueError>| assert!(matches!(result, Err(QueueError::Stale { .. })), "{result:?}");
     stale(queue.succeed(&id, old, &json!("late"), 5 + LEASE));
     stale(queue.fail(&id, old, &failure(), &Next::Final(Value::Null), 5 + LEASE).map(drop));
-    stale(queue.release(&id, old, 5 + LEASE));
+    stale(queue.release(&id, old, 5 + LEASE).map(drop));
     stale(queue.heartbeat(&id, old, LEASE, 5 + LEASE).map(drop));
     stale(queue.progress(&id, old, 1.0, None));
     stale(queue.cancelled(&id, old, 5 + LEASE));
@@ -200,6 +200,12 @@ fn lost_workers(queue: &dyn Queue) {
     assert_eq!(expire(queue, LEASE - 1).requeued, []);
     assert_eq!(expire(queue, LEASE).requeued, [("j1".to_owned(), 1)]);
     claim(queue, LEASE).unwrap();
+    // Known to be at work, whatever the clock says.
+    let own = Spared { attempts: [("j1".to_owned(), 2)].into(), ..Spared::default() };
+    let other = Spared { owners: ["w1".to_owned()].into(), ..Spared::default() };
+    for spared in [own, other] {
+        assert_eq!(queue.expire(&HashMap::new(), &spared, 9 * LEASE).unwrap(), Expired::default());
+    }
     let expired = expire(queue, 2 * LEASE);
     assert_eq!((expired.requeued, expired.failed), (vec![], vec!["j1".to_owned()]));
     let found = queue.get("j1").unwrap();
@@ -287,6 +293,11 @@ fn cancelling(queue: &dyn Queue) {
         }
         assert_eq!(queue.get(id).unwrap().state, JobState::Cancelled);
     }
+    // Given back by a worker that ends before it has heard of the wish.
+    submit(queue, &job("e"), 4);
+    let (_, attempt) = claim(queue, 5).unwrap();
+    queue.cancel("e", 6).unwrap();
+    assert_eq!(queue.release("e", attempt, 7).unwrap(), JobState::Cancelled);
     // A result that comes before the wish is heard counts.
     submit(queue, &job("d"), 8);
     let (_, attempt) = claim(queue, 9).unwrap();
@@ -303,7 +314,7 @@ fn deadlines(queue: &dyn Queue) {
     assert_eq!(id, "runs");
     assert_eq!(claim(queue, 100), None, "nobody begins what is too late");
     let waits = HashMap::from([(BACKEND.to_owned(), json!({ "cause": "slots-exhausted" }))]);
-    let expired = queue.expire(&waits, 100).unwrap();
+    let expired = queue.expire(&waits, &Spared::default(), 100).unwrap();
     assert_eq!(expired.failed, ["waits"], "what runs is ended by its worker, with evidence");
     assert_eq!(queue.get("waits").unwrap().error.unwrap()["cause"], "slots-exhausted");
     // Unless that is gone too.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use defib_core::job::{Choice, JobState, NewJob};
-use defib_store::queue::{Claimant, Failure, Next, Queue, Submitted};
+use defib_store::queue::{Claimant, Failure, Next, Queue, Spared, Submitted};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -88,7 +88,7 @@ proptest! {
                     let _ = queue.cancel(&jobs[job % jobs.len()], now).unwrap();
                 }
                 Call::Wait { ms } => now += ms,
-                Call::Expire => drop(queue.expire(&HashMap::new(), now).unwrap()),
+                Call::Expire => drop(queue.expire(&HashMap::new(), &Spared::default(), now).unwrap()),
                 _ => {}
             }
             // Whatever was over stays what it was.
@@ -104,7 +104,7 @@ proptest! {
         // Everything ends at last: workers come, or leases and deadlines run out.
         for _ in 0..200 {
             now += 1000;
-            queue.expire(&HashMap::new(), now).unwrap();
+            queue.expire(&HashMap::new(), &Spared::default(), now).unwrap();
             while let Some(found) = queue.claim(&CLAIMANT, now).unwrap() {
                 queue.succeed(&found.job.id, found.attempt, &json!(0), now).unwrap();
             }

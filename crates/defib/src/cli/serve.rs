@@ -15,7 +15,7 @@ use defib_store::State;
 
 use super::{own_binary, state};
 use crate::config::{self, Config};
-use crate::present::{self, style};
+use crate::present;
 use crate::server_file::ServerFile;
 use crate::web::{self, Options, Token};
 
@@ -68,7 +68,7 @@ impl Serve {
         let quiet = self.quiet;
         let tell = move |text: &str| {
             if !quiet {
-                anstream::eprintln!("{}defib:{:#} {text}", style::NOTE, style::NOTE);
+                present::say(text);
             }
         };
         let swept = orphans::sweep(&state, &own_binary()?);

@@ -13,7 +13,7 @@ use defib_process::signals::Signals;
 
 use super::serve::configured;
 use super::{own_binary, state};
-use crate::present::style;
+use crate::present;
 
 /// Between two looks for signals.
 const LOOK: Duration = Duration::from_millis(100);
@@ -48,7 +48,7 @@ impl Worker {
         let quiet = self.quiet;
         let tell = move |text: &str| {
             if !quiet {
-                anstream::eprintln!("{}defib:{:#} {text}", style::NOTE, style::NOTE);
+                present::say(text);
             }
         };
         let names: Vec<String> = settings.backends.iter().map(|backend| backend.name.clone()).collect();

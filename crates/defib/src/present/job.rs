@@ -34,7 +34,7 @@ impl JobBar {
     /// Says a line without tearing the bar.
     pub(crate) fn sayer(&self) -> impl Fn(&str) + Send + Sync + 'static {
         let bar = self.bar.clone();
-        move |text| bar.suspend(|| anstream::eprintln!("{}defib:{:#} {text}", style::NOTE, style::NOTE))
+        move |text| bar.suspend(|| super::say(text))
     }
 
     /// The job as it stands.

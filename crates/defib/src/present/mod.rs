@@ -29,6 +29,12 @@ pub(crate) fn width() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|&columns| columns >= 20)
 }
 
+/// Says a line of defib's own on standard error. That nobody can hear it, as with a log on
+/// a full disk, is no reason to stop.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "{}defib:{:#} {text}", style::NOTE, style::NOTE);
+}
+
 /// Prints a report on standard output.
 pub(crate) fn print(report: &Report, sources: &Sources, json: bool) -> anyhow::Result<ExitCode> {
     if json {

@@ -31,6 +31,7 @@ use defib_engine::jobs::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -41,6 +42,8 @@ pub(crate) use guard::Token;
 const LONGEST_HEADER: usize = 64 << 10;
 /// Longest time for a header.
 const HEADER_WITHIN: Duration = Duration::from_secs(10);
+/// Longest time that an answer may wait to be read on.
+const UNREAD_WITHIN: Duration = Duration::from_secs(60);
 /// Longest time for connections to end when the server does.
 const GOODBYE: Duration = Duration::from_secs(2);
 /// Between two looks whether jobs are still at work.
@@ -177,6 +180,8 @@ async fn accept(
         Ok((stream, _)) => {
             // Answers are small, and the next question waits for them.
             let _ = stream.set_nodelay(true);
+            // One who stops reading in the middle of an answer does not keep it for ever.
+            let _ = set_tcp_user_timeout(&stream, u32::try_from(UNREAD_WITHIN.as_millis()).unwrap_or(u32::MAX));
             Some((stream, permit))
         }
         Err(_) => {

@@ -102,6 +102,16 @@ fn an_answer_that_is_too_long_is_told_as_such() {
 }
 
 #[test]
+fn an_answer_that_others_cannot_read_does_not_wait_for_its_time() {
+    let (_place, server) = started("");
+    let job = server.ends(&server.asks("surrogate", json!({})));
+    assert_eq!(job["result"]["values"]["output"], json!(["caf\u{fffd}", "\u{1f600}"]), "{job}");
+    let job = server.ends(&server.submit(&once("number", json!({}))));
+    assert!(job["error"]["explanation"].as_str().unwrap().contains("its answer cannot be read"), "{job}");
+    assert_eq!(server.ends(&server.asks("echo", json!({})))["state"], "succeeded");
+}
+
+#[test]
 fn output_is_looked_at_before_a_job_counts_as_done() {
     let (_place, server) = started("[backend.check]\nwidth = \"width\"\nheight = 48");
     for (what, cause, says) in [

@@ -175,7 +175,7 @@ impl WorkerSeat {
                 }
                 Some(why) => {
                     let ended = process.dismiss(DISMISS_WITHIN);
-                    let run = ended.map(|finished| finished.run.to_string()).unwrap_or_default();
+                    let run = ended.map_or_else(|why| why, |finished| finished.run.to_string());
                     self.shared.host.tell(&format!("a worker is replaced: {why} ({run})"));
                 }
             }
@@ -206,7 +206,8 @@ impl WorkerSeat {
         let plan = shared.plan(self.number, setup);
         let mut process = Process::start(plan, shared.host.clone())
             .map_err(|error| Failed::new("os-limit", format!("no worker can be started: {error}")))?;
-        let limit = limited(shared.host.settings.setup_timeout, task);
+        // Not the job's deadline: the next job needs the process too.
+        let limit = shared.host.settings.setup_timeout;
         let begun = process.begin(Work {
             what: "setup".to_owned(),
             deadline: Instant::now() + limit,
@@ -228,7 +229,7 @@ impl WorkerSeat {
                 }
                 Say::SetupFailed { error } => return Err(self.raised(process, &error, "setup")),
                 Say::Hello { protocol, python } if protocol != PROTOCOL => {
-                    process.dismiss(Duration::ZERO);
+                    let _ = process.dismiss(Duration::ZERO);
                     return Err(Failed::new("binary-mismatch", other_protocol(protocol, &python)));
                 }
                 Say::Stage { name } => task.iter().for_each(|task| (task.stage)(&name)),
@@ -243,20 +244,23 @@ impl WorkerSeat {
         stop.clear();
         if let Some(offence) = process.offence() {
             process.end(Duration::ZERO);
-            process.finished();
+            let _ = process.finished();
             return Failed::new("request-rejected", offence);
         }
         let finished = process.finished();
         if stop.why().is_some() {
             return Failed::stopped();
         }
-        judge::of_end(finished.as_deref(), what)
+        match finished {
+            Ok(finished) => judge::of_end(&finished, what),
+            Err(why) => Failed::new("unknown", format!("the worker was lost during {what}: {why}")),
+        }
     }
 
     /// `setup` has raised: nothing can be done with this process.
     fn raised(&self, process: Process, error: &Raised, what: &str) -> Failed {
         let (run, printed) = (process.place().run, process.printed(&HashMap::new()));
-        process.dismiss(DISMISS_WITHIN);
+        let _ = process.dismiss(DISMISS_WITHIN);
         let failed = judge::of_exception(&self.shared.scene(run), printed, &headline(error), &error.traceback);
         Failed { explanation: format!("{what} failed: {}", failed.explanation), ..failed }
     }
@@ -266,7 +270,11 @@ impl WorkerSeat {
         let watched = self.watched(task);
         let process = self.process.as_mut()?;
         let from = process.output_from();
-        let limit = limited(task.limit, Some(task));
+        let limit = limited(task);
+        if limit.is_zero() {
+            let words = "its deadline passed before a worker was ready for it";
+            return Some(Err(Failed { kind: FailedKind::Overdue, ..Failed::new("unknown", words) }));
+        }
         let begun = process.begin(Work {
             what: format!("job {}", task.job),
             deadline: Instant::now() + limit,
@@ -293,7 +301,7 @@ impl WorkerSeat {
                 }
                 Ok(Done { output_from: from, ..done })
             }
-            Some(Err((error, poisoned))) => {
+            Some(Err(Refusal::Raised(error, poisoned))) => {
                 process.done();
                 if error.kind == "InputError" {
                     return Some(Err(Failed::new("request-rejected", error.message)));
@@ -307,6 +315,11 @@ impl WorkerSeat {
                 }
                 Err(failed)
             }
+            Some(Err(Refusal::Garbled(why))) => {
+                process.done();
+                self.spoilt = Some("its answer could not be read".to_owned());
+                Err(Failed::new("unknown", format!("its answer cannot be read: {why}")))
+            }
             None => {
                 let process = self.process.take()?;
                 Err(Self::lost(process, task.stop, "predict"))
@@ -319,11 +332,20 @@ fn opened_by(process: &Process) -> Vec<String> {
     process.place().pid.map(gpus::opened_by).unwrap_or_default()
 }
 
+/// Why there is no result.
+enum Refusal {
+    /// `predict` has raised this; its process may be spoilt.
+    Raised(Raised, bool),
+    /// There is an answer that is none.
+    Garbled(String),
+}
+
 /// Waits for the answer to a task; `None` if the process is gone.
-fn answer(process: &mut Process, task: &Task<'_>) -> Option<Result<Done, (Raised, bool)>> {
+fn answer(process: &mut Process, task: &Task<'_>) -> Option<Result<Done, Refusal>> {
+    let ours = |job: &str, attempt: u32| job == task.job && attempt == task.attempt;
     loop {
         match process.hear()? {
-            Say::Done { attempt, values, outputs, nonfinite } if attempt == task.attempt => {
+            Say::Done { job, attempt, values, outputs, nonfinite } if ours(&job, attempt) => {
                 let values = match values {
                     Value::Object(values) => values,
                     Value::Null => Map::new(),
@@ -334,7 +356,10 @@ fn answer(process: &mut Process, task: &Task<'_>) -> Option<Result<Done, (Raised
                 let files = outputs.into_iter().map(file).collect();
                 return Some(Ok(Done { values, files, nonfinite, ..Done::default() }));
             }
-            Say::Failed { attempt, error, poisoned } if attempt == task.attempt => return Some(Err((error, poisoned))),
+            Say::Failed { job, attempt, error, poisoned } if ours(&job, attempt) => {
+                return Some(Err(Refusal::Raised(error, poisoned)));
+            }
+            Say::Garbled(why) => return Some(Err(Refusal::Garbled(why))),
             Say::Progress { done, total } => (task.progress)(done, total),
             Say::Stage { name } => (task.stage)(&name),
             _ => {}
@@ -393,7 +418,7 @@ impl Seat for WorkerSeat {
 
     fn close(&mut self, within: Duration) {
         if let Some(process) = self.process.take() {
-            process.dismiss(within);
+            let _ = process.dismiss(within);
         }
     }
 }
@@ -404,10 +429,10 @@ fn spoils(cause: &str) -> bool {
     matches!(remedy(cause), Remedy::Fresh | Remedy::Precise | Remedy::Lighter | Remedy::Elsewhere)
 }
 
-/// The time for a piece of work, no longer than the job has left.
-fn limited(limit: Duration, task: Option<&Task<'_>>) -> Duration {
-    let left = task.and_then(|task| task.deadline).map(|at| at.saturating_duration_since(Instant::now()));
-    left.map_or(limit, |left| left.min(limit))
+/// The time for an attempt, no longer than the job has left.
+fn limited(task: &Task<'_>) -> Duration {
+    let left = task.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+    left.map_or(task.limit, |left| left.min(task.limit))
 }
 
 fn headline(error: &Raised) -> String {

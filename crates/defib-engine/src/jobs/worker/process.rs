@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
@@ -48,6 +49,16 @@ pub(super) struct Process {
     pub(super) jobs: u64,
 }
 
+/// Ends the line when the session is over, also where a process that outlived it holds the
+/// other end.
+struct EndOfLine(UnixStream);
+
+impl Drop for EndOfLine {
+    fn drop(&mut self) {
+        let _ = self.0.shutdown(Shutdown::Both);
+    }
+}
+
 /// Where the run is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Place {
@@ -87,16 +98,22 @@ impl Process {
         let session = {
             let (desk, duty, outcome, place) = (desk.clone(), duty.clone(), outcome.clone(), place.clone());
             move || {
+                let _line = EndOfLine(end);
                 let mut listener = Listener { host: &host, place: &place };
-                let finished = supervise_worker(&desk, Some(theirs.into()), &duty, &plan, &host.state, &mut listener);
-                if let Ok(finished) = &finished {
-                    host.enter(finished);
-                }
-                let result = finished.map(Box::new).map_err(|error| error.to_string());
+                let supervised = catch_unwind(AssertUnwindSafe(|| {
+                    supervise_worker(&desk, Some(theirs.into()), &duty, &plan, &host.state, &mut listener)
+                }));
+                duty.close();
+                let result = match supervised {
+                    Ok(Ok(finished)) => {
+                        host.enter(&finished);
+                        Ok(Box::new(finished))
+                    }
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err("defib itself failed at supervising it; its log says more".to_owned()),
+                };
                 *outcome.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
                 outcome.1.notify_all();
-                // Also where a process that outlived it holds the other end.
-                let _ = end.shutdown(Shutdown::Both);
             }
         };
         thread::Builder::new().name("defib-worker".to_owned()).spawn(session)?;
@@ -180,8 +197,7 @@ impl Process {
                     let said = serde_json::from_slice(&self.text);
                     self.text.clear();
                     self.duty.heard();
-                    // What is none of our words is not for us.
-                    return Some(said.unwrap_or(Say::Other));
+                    return Some(said.unwrap_or_else(|error| Say::Garbled(error.to_string())));
                 }
                 // The end came in the middle of a line.
                 Ok(_) => return None,
@@ -207,7 +223,10 @@ impl Process {
     }
 
     /// Lets it end by itself and ends it if it does not, within this time.
-    pub(super) fn dismiss(mut self, within: Duration) -> Option<Box<Finished>> {
+    ///
+    /// # Errors
+    /// Why there is no report.
+    pub(super) fn dismiss(mut self, within: Duration) -> Result<Box<Finished>, String> {
         self.duty.close();
         let _ = self.ask(&Ask::Shutdown);
         let outcome = self.outcome.clone();
@@ -218,16 +237,20 @@ impl Process {
     }
 
     /// Its report, once its line has ended.
-    pub(super) fn finished(self) -> Option<Box<Finished>> {
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) fn finished(self) -> Result<Box<Finished>, String> {
         let Self { outcome, desk, .. } = self;
         if !is_over(&outcome, LINE_WITHIN) {
             // It has closed its line and lives on, or its session is about to end it.
             desk.order(Ending::StopRequested, Some(1.0));
         }
         if !is_over(&outcome, REPORT_WITHIN) {
-            return None;
+            return Err("its supervisor did not come to an end in time".to_owned());
         }
-        outcome.0.lock().unwrap_or_else(PoisonError::into_inner).take()?.ok()
+        let told = outcome.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        told.unwrap_or_else(|| Err("its end was told before".to_owned()))
     }
 }
 

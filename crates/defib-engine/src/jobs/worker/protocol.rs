@@ -51,6 +51,8 @@ pub(super) enum Say {
     /// `predict` has returned.
     Done {
         #[serde(default)]
+        job: String,
+        #[serde(default)]
         attempt: u32,
         #[serde(default)]
         values: Value,
@@ -61,6 +63,8 @@ pub(super) enum Say {
     },
     /// `predict` raised.
     Failed {
+        #[serde(default)]
+        job: String,
         #[serde(default)]
         attempt: u32,
         error: Raised,
@@ -80,6 +84,9 @@ pub(super) enum Say {
         #[serde(default)]
         total: Option<f64>,
     },
+    /// What cannot be read, and why. Never sent.
+    #[serde(skip)]
+    Garbled(String),
     /// Something that a newer package says.
     #[serde(other)]
     Other,
