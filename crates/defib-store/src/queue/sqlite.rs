@@ -45,8 +45,9 @@ impl SqliteQueue {
         Ok(Self { writer, reader: Mutex::new(reader), most_queued, queued })
     }
 
-    fn reader(&self) -> MutexGuard<'_, Connection> {
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reader(&self) -> Result<MutexGuard<'_, Connection>, QueueError> {
+        self.writer.settle()?;
+        Ok(self.reader.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A change to the job that this attempt has now.
@@ -224,9 +225,10 @@ impl Queue for SqliteQueue {
     fn claim(&self, claimant: &Claimant<'_>, now_ms: i64) -> Result<Option<Claimed>, QueueError> {
         let Claimant { backend, only, owner, lease_ms } = *claimant;
         let (backend, only, owner) = (backend.to_owned(), only.map(str::to_owned), owner.to_owned());
-        self.writer.change(When::Committed, move |connection| {
+        let undone = self.writer.undone();
+        self.writer.change(When::Early, move |connection| {
             let claimant = Claimant { backend: &backend, only: only.as_deref(), owner: &owner, lease_ms };
-            take(connection, &claimant, now_ms)
+            take(connection, &claimant, undone(), now_ms)
         })
     }
 
@@ -356,7 +358,7 @@ impl Queue for SqliteQueue {
         // Mostly there is nothing, and then nothing is written.
         let any =
             format!("SELECT EXISTS (SELECT 1 FROM jobs WHERE {LATE}) OR EXISTS (SELECT 1 FROM jobs WHERE {LOST})");
-        let some: bool = self.reader().prepare_cached(&any)?.query_row([now_ms], |row| row.get(0))?;
+        let some: bool = self.reader()?.prepare_cached(&any)?.query_row([now_ms], |row| row.get(0))?;
         if !some {
             return Ok(Expired::default());
         }
@@ -371,7 +373,7 @@ impl Queue for SqliteQueue {
     }
 
     fn owners(&self) -> Result<Vec<String>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement = reader.prepare_cached(
             "SELECT DISTINCT a.owner FROM jobs j JOIN attempts a ON a.job = j.seq AND a.n = j.attempt
              WHERE j.state = 'running'",
@@ -406,7 +408,7 @@ impl Queue for SqliteQueue {
     }
 
     fn strays(&self, known: &[String]) -> Result<Vec<(String, String, String)>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement = reader.prepare_cached(
             "SELECT id, route, backend FROM jobs
              WHERE state = 'queued' AND backend NOT IN (SELECT value FROM json_each(?1)) ORDER BY seq",
@@ -435,7 +437,7 @@ impl Queue for SqliteQueue {
     }
 
     fn inputs_in_use(&self) -> Result<HashSet<String>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement =
             reader.prepare_cached("SELECT inputs FROM jobs WHERE state IN ('queued', 'running', 'failed')")?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
@@ -447,7 +449,7 @@ impl Queue for SqliteQueue {
     }
 
     fn get(&self, job: &str) -> Result<Job, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement = reader.prepare_cached(&format!("{JOB} WHERE id = ?1"))?;
         let found = statement.query_row([job], |row| Ok(read_job(row))).optional()?;
         let (seq, mut job) = found.ok_or_else(|| QueueError::NoSuchJob(job.to_owned()))??;
@@ -456,7 +458,7 @@ impl Queue for SqliteQueue {
     }
 
     fn list(&self, state: Option<JobState>, most: usize) -> Result<Vec<Job>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement =
             reader.prepare_cached(&format!("{LISTED} WHERE ?1 IS NULL OR state = ?1 ORDER BY seq DESC LIMIT ?2"))?;
         let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -471,7 +473,7 @@ impl Queue for SqliteQueue {
     }
 
     fn events(&self, job: &str, after: i64) -> Result<Vec<JobEvent>, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let mut statement = reader.prepare_cached(
             "SELECT e.id, e.at_ms, e.kind, e.data FROM events e JOIN jobs j ON j.seq = e.job
              WHERE j.id = ?1 AND e.id > ?2 ORDER BY e.id",
@@ -487,7 +489,7 @@ impl Queue for SqliteQueue {
     }
 
     fn counts(&self) -> Result<Counts, QueueError> {
-        let reader = self.reader();
+        let reader = self.reader()?;
         let count = |text: &str| -> Result<u64, QueueError> {
             Ok(reader.prepare_cached(text)?.query_row([], |row| number(row, 0))?)
         };
@@ -561,7 +563,14 @@ fn direct(connection: &Connection, held: &Held, choice: &Choice) -> Result<(), Q
     Ok(())
 }
 
-fn take(connection: &Connection, claimant: &Claimant<'_>, now_ms: i64) -> Result<Option<Claimed>, QueueError> {
+/// Takes the job that is due first. `undone` claims were answered and then rolled back:
+/// their numbers are passed over and do not count.
+fn take(
+    connection: &Connection,
+    claimant: &Claimant<'_>,
+    undone: u32,
+    now_ms: i64,
+) -> Result<Option<Claimed>, QueueError> {
     let text = format!(
         "SELECT seq FROM jobs
          WHERE state = 'queued' AND backend = ?1 AND not_before_ms <= ?2
@@ -575,10 +584,11 @@ fn take(connection: &Connection, claimant: &Claimant<'_>, now_ms: i64) -> Result
         .optional()?;
     let Some(seq): Option<i64> = found else { return Ok(None) };
     let mut statement = connection.prepare_cached(
-        "UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_until_ms = ?2 WHERE seq = ?1
+        "UPDATE jobs SET state = 'running', attempt = attempt + 1 + ?3, uncounted = uncounted + ?3, lease_until_ms = ?2
+         WHERE seq = ?1
          RETURNING *, NULL AS done, NULL AS total",
     )?;
-    let (attempt, job) = statement.query_row(params![seq, now_ms + claimant.lease_ms], |row| {
+    let (attempt, job) = statement.query_row(params![seq, now_ms + claimant.lease_ms, undone], |row| {
         Ok((row.get::<_, u32>("attempt")?, read_job(row)))
     })?;
     let (_, job) = job?;

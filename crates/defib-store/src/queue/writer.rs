@@ -10,6 +10,8 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -25,6 +27,10 @@ const WAITING: usize = 1024;
 /// When a caller hears its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum When {
+    /// At once, within the transaction: should its commit fail, the change is undone after
+    /// the answer was heard. For a claim, which then is stale: its number is never given
+    /// out again ([`Writer::undone`]).
+    Early,
     /// Once it is committed: it survives that processes are killed.
     Committed,
     /// Once the disk has it: it survives a power cut.
@@ -40,6 +46,18 @@ type Change = Box<dyn FnOnce(Result<&Connection, QueueError>) -> Answer + Send>;
 #[derive(Debug)]
 pub(super) struct Writer {
     changes: SyncSender<(When, Change)>,
+    early: Arc<Early>,
+}
+
+/// Early answers.
+#[derive(Debug, Default)]
+struct Early {
+    /// How many were given.
+    given: AtomicU64,
+    /// How many of them are committed, or undone.
+    settled: AtomicU64,
+    /// How many were undone.
+    undone: AtomicU32,
 }
 
 impl Writer {
@@ -54,7 +72,7 @@ impl Writer {
             .name("defib-queue".to_owned())
             .spawn(move || write(&connection, &waiting, &committed))?;
         thread::Builder::new().name("defib-sync".to_owned()).spawn(move || sync(&log, &unsynced))?;
-        Ok(Self { changes })
+        Ok(Self { changes, early: Arc::default() })
     }
 
     /// Runs a change and returns its answer, when that is to be heard.
@@ -65,9 +83,39 @@ impl Writer {
     ) -> Result<T, QueueError> {
         let (answer, answered) = sync_channel(1);
         // The caller may be gone; nobody else wants to know.
-        let body = later(change, move |result| drop(answer.send(result)));
+        let body: Change = if when == When::Early {
+            let early = self.early.clone();
+            Box::new(move |connection| {
+                let result = connection.and_then(|connection| in_savepoint(connection, change));
+                early.given.fetch_add(1, Ordering::AcqRel);
+                let _ = answer.send(result);
+                Box::new(move |failed| {
+                    early.undone.fetch_add(u32::from(failed.is_some()), Ordering::AcqRel);
+                    early.settled.fetch_add(1, Ordering::AcqRel);
+                })
+            })
+        } else {
+            later(change, move |result| drop(answer.send(result)))
+        };
         self.changes.send((when, body)).map_err(|_| QueueError::Closed)?;
         answered.recv().map_err(|_| QueueError::Closed)?
+    }
+
+    /// Waits until what was answered early is committed: who reads then reads what he was
+    /// told.
+    pub(super) fn settle(&self) -> Result<(), QueueError> {
+        let Early { given, settled, .. } = &*self.early;
+        if settled.load(Ordering::Acquire) == given.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        // Changes keep their order: this one comes after those.
+        self.change(When::Committed, |_| Ok(()))
+    }
+
+    /// Reads, within a change, how many early answers were undone so far.
+    pub(super) fn undone(&self) -> impl Fn() -> u32 + Send + 'static {
+        let early = self.early.clone();
+        move || early.undone.load(Ordering::Acquire)
     }
 
     /// Runs a change some time; `then` hears the answer, in one of the threads here: it
@@ -171,5 +219,42 @@ fn sync(log: &Path, unsynced: &Receiver<Vec<Answer>>) {
             Ok(()) => answers.into_iter().for_each(|answer| hear(answer, None)),
             Err(error) => fail(answers, &format!("the disk cannot be synced: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A commit that fails: rows that refer to nothing, which is found out only then.
+    fn doomed(connection: &Connection) -> Result<u32, QueueError> {
+        connection.execute("INSERT INTO child VALUES (7)", [])?;
+        Ok(7)
+    }
+
+    #[test]
+    fn an_early_answer_whose_commit_fails_is_counted_and_undone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("q.sqlite");
+        let connection = Connection::open(&file).unwrap();
+        let tables =
+            "PRAGMA journal_mode = WAL; PRAGMA foreign_keys = ON; CREATE TABLE parent (id INTEGER PRIMARY KEY);
+             CREATE TABLE child (parent REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);";
+        connection.execute_batch(tables).unwrap();
+        let writer = Writer::start(connection, &file).unwrap();
+        let undone = writer.undone();
+        assert_eq!(writer.change(When::Early, doomed).unwrap(), 7, "it is answered before the commit");
+        writer.settle().unwrap();
+        assert_eq!(undone(), 1);
+        let count = |connection: &Connection| -> Result<u32, QueueError> {
+            Ok(connection.query_row("SELECT count(*) FROM child", [], |row| row.get(0))?)
+        };
+        assert_eq!(writer.change(When::Synced, count).unwrap(), 0_u32, "and undone with it");
+        // Others hear of a commit that failed, and the thread goes on.
+        assert!(matches!(writer.change(When::Committed, doomed), Err(QueueError::Database(_))));
+        // So it does after a change that panics.
+        let panics = |_: &Connection| -> Result<u32, QueueError> { unreachable!("on purpose") };
+        assert!(matches!(writer.change(When::Committed, panics), Err(QueueError::Closed)));
+        assert_eq!(writer.change(When::Early, |_| Ok(5_u32)).unwrap(), 5);
     }
 }
