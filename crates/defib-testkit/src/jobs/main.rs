@@ -186,26 +186,35 @@ fn settings(folder: &Path, workers: usize) -> Settings {
     }
 }
 
+/// Hands in all jobs from several threads, each after `wait`; number, id and time of each, in
+/// their order.
+fn from_clients(
+    service: &Service,
+    jobs: usize,
+    wait: impl Fn(usize) + Sync,
+) -> anyhow::Result<Vec<(usize, String, Instant)>> {
+    let one = |client: usize| -> anyhow::Result<Vec<(usize, String, Instant)>> {
+        let mine = (client..jobs).step_by(CLIENTS).map(|number| {
+            wait(number);
+            let at = Instant::now();
+            Ok((number, submit(service, number)?, at))
+        });
+        mine.collect()
+    };
+    let mut all = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..CLIENTS).map(|client| scope.spawn(move || one(client))).collect();
+        let told = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a client panicked"))?);
+        told.collect::<anyhow::Result<Vec<_>>>()
+    })?
+    .concat();
+    all.sort_by_key(|(number, ..)| *number);
+    Ok(all)
+}
+
 fn throughput(jobs: usize, workers: usize) -> anyhow::Result<Value> {
     let bench = Bench::start(workers)?;
     let begun = Instant::now();
-    let handed_in = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..CLIENTS)
-            .map(|client| {
-                let service = &bench.service;
-                scope.spawn(move || -> anyhow::Result<Vec<(usize, String, Instant)>> {
-                    let mine = (client..jobs).step_by(CLIENTS);
-                    mine.map(|number| {
-                        let at = Instant::now();
-                        Ok((number, submit(service, number)?, at))
-                    })
-                    .collect()
-                })
-            })
-            .collect();
-        let all = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow::anyhow!("a client panicked"))?);
-        all.collect::<anyhow::Result<Vec<_>>>()
-    })?;
+    let all = from_clients(&bench.service, jobs, |_| {})?;
     let mut last = begun;
     let mut ends = HashMap::new();
     for _ in 0..jobs {
@@ -213,8 +222,6 @@ fn throughput(jobs: usize, workers: usize) -> anyhow::Result<Value> {
         last = last.max(at);
         ends.insert(id, at);
     }
-    let mut all: Vec<_> = handed_in.into_iter().flatten().collect();
-    all.sort_by_key(|(number, ..)| *number);
     let took = all.iter().filter_map(|(_, id, from)| Some(ends.get(id)?.duration_since(*from))).collect();
     let ids: Vec<String> = all.into_iter().map(|(_, id, _)| id).collect();
     bench.check(&ids)?;
@@ -234,12 +241,15 @@ fn latency(jobs: usize, rate: Option<f64>, workers: usize) -> anyhow::Result<Val
             }
         }
         Some(rate) if rate > 0.0 => {
-            // By the clock: a client that lags behind does not make answers look fast.
+            // By the clock: a client that lags behind does not make answers look fast. Each
+            // hand-in waits for the disk, so several clients share them.
             let due = |number: usize| begun + Duration::from_secs_f64(number as f64 / rate);
-            for number in 0..jobs {
+            ids = from_clients(&bench.service, jobs, |number| {
                 std::thread::sleep(due(number).saturating_duration_since(Instant::now()));
-                ids.push(bench.submit(number)?);
-            }
+            })?
+            .into_iter()
+            .map(|(_, id, _)| id)
+            .collect();
             let numbers: HashMap<&String, usize> = ids.iter().enumerate().map(|(number, id)| (id, number)).collect();
             for _ in 0..jobs {
                 let (id, at) = bench.next()?;
