@@ -4,6 +4,7 @@
 //! cause of the catalogue; whether the job is tried again, and where, is not its business.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use defib_core::case::Made;
 use defib_core::event::Stream;
 use defib_core::report::Report;
+use defib_store::ArtifactError;
 use serde_json::{Map, Value};
 
 use super::settings::Profile;
@@ -151,6 +153,34 @@ impl Failed {
             report: None,
             retry_after: None,
             kind: FailedKind::Failed,
+        }
+    }
+
+    /// The system refused something: the cause is that of its error number, where that tells
+    /// one.
+    #[must_use]
+    pub(super) fn of_system(what: &str, error: &io::Error) -> Self {
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        const ENOSPC: i32 = 28;
+        const EDQUOT: i32 = 122;
+        let cause = match error.raw_os_error() {
+            Some(ENOSPC | EDQUOT) => "disk-full",
+            Some(ENFILE | EMFILE) => "os-limit",
+            _ => "unknown",
+        };
+        Self::new(cause, format!("{what}: {error}"))
+    }
+
+    /// A file of the job could not be kept or laid out.
+    #[must_use]
+    pub(super) fn of_file(what: &str, error: &ArtifactError) -> Self {
+        match error {
+            ArtifactError::Disk { source, .. } => Self::of_system(what, source),
+            ArtifactError::Missing(_) => Self::new("asset-missing", format!("{what}: {error}")),
+            ArtifactError::TooLarge { .. } | ArtifactError::NoDigest(_) => {
+                Self::new("request-rejected", format!("{what}: {error}"))
+            }
         }
     }
 

@@ -109,7 +109,7 @@ impl CommandSeat {
 
 impl Seat for CommandSeat {
     fn work(&mut self, task: &Task<'_>) -> Result<Done, Failed> {
-        let disk = |error: io::Error| Failed::new("disk-full", format!("the inputs cannot be written: {error}"));
+        let disk = |error: io::Error| Failed::of_system("the inputs cannot be written", &error);
         let mut all = task.inputs.clone();
         for (name, path) in task.files {
             all.insert(name.clone(), path.display().to_string().into());

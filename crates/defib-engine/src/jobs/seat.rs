@@ -47,6 +47,8 @@ pub(super) fn work(shared: &Arc<Shared>, backend: &dyn Backend, settings: &Backe
                     seat = backend.seat(number);
                 }
                 drop(held);
+                // Whatever becomes of its process now has to do with the job.
+                rest = Rest::default();
                 mine.note(&*seat);
                 continue;
             }
@@ -208,7 +210,7 @@ impl Mine<'_> {
     /// The next job need not wait until this result is on disk.
     fn succeed(&self, job: String, attempt: u32, result: Value, begun: Instant) {
         self.shared.metrics.attempt(&self.settings.name, "succeeded", "", begun.elapsed());
-        self.shared.save(Unsaved { job, attempt, result, tries: 0 });
+        self.shared.save(Unsaved { job, attempt, result, tries: 0, why: String::new() });
     }
 
     fn cancelled(&self, job: &str, attempt: u32) -> Result<(), QueueError> {
@@ -250,7 +252,6 @@ impl Mine<'_> {
     /// Has the work done and looks at what came out.
     fn make(&self, seat: &mut dyn Seat, claimed: &Claimed, stop: &Arc<Stop>) -> Result<Value, Failed> {
         let (job, shared) = (&claimed.job, self.shared);
-        let disk = |error: &dyn std::fmt::Display| Failed::new("disk-full", format!("the job's folder: {error}"));
         let desk = Desk::new(shared.state.root(), shared.owner.name(), &job.id, claimed.attempt);
         let profile = self.settings.profile(&claimed.choice.profile);
         if profile.is_none() && claimed.choice.profile != FULL {
@@ -258,10 +259,9 @@ impl Mine<'_> {
         }
         let mut inputs = job.inputs.as_object().cloned().unwrap_or_default();
         inputs.extend(profile.map(|profile| profile.inputs.clone()).unwrap_or_default());
-        let Inputs { values, files } = desk.lay_out(&inputs, &shared.artifacts).map_err(|error| match error {
-            defib_store::ArtifactError::Disk { .. } => disk(&error),
-            _ => Failed::new("asset-missing", error.to_string()),
-        })?;
+        let Inputs { values, files } = desk
+            .lay_out(&inputs, &shared.artifacts)
+            .map_err(|error| Failed::of_file("an input cannot be laid out", &error))?;
         let limit = job.timeout_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
         let deadline = job.deadline_ms.map(|at| {
             let left = u64::try_from(at - now_ms()).unwrap_or(0);
@@ -304,7 +304,7 @@ impl Mine<'_> {
             return Err(failed);
         }
         let outputs = files::keep(&done.files, out, &self.shared.artifacts, self.shared.settings.largest_file)
-            .map_err(|error| Failed::new("disk-full", format!("its outputs cannot be kept: {error}")))?;
+            .map_err(|error| Failed::of_file("its output cannot be kept", &error))?;
         Ok(json!({ "outputs": outputs, "values": done.values }))
     }
 }

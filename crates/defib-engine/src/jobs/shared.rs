@@ -28,6 +28,8 @@ pub(super) struct Unsaved {
     pub(super) attempt: u32,
     pub(super) result: Value,
     pub(super) tries: u32,
+    /// Why it is not, once it was tried.
+    pub(super) why: String,
 }
 
 /// How often a result is tried to be kept, once each round of the keeper: a disk that is
@@ -236,7 +238,7 @@ impl Shared {
     /// Keeps a result, without a wait.
     pub(super) fn save(self: &Arc<Self>, unsaved: Unsaved) {
         let shared = self.clone();
-        let Unsaved { job, attempt, result, tries } = unsaved;
+        let Unsaved { job, attempt, result, tries, .. } = unsaved;
         let (id, kept) = (job.clone(), result.clone());
         let then = move |told: Result<(), QueueError>| match told {
             Ok(()) => shared.end(&job, attempt, true),
@@ -249,7 +251,7 @@ impl Shared {
                 if tries == 0 {
                     shared.tell(&format!("the result of {job} cannot be kept yet: {error}"));
                 }
-                locked(&shared.unsaved).push(Unsaved { job, attempt, result, tries: tries + 1 });
+                locked(&shared.unsaved).push(Unsaved { job, attempt, result, tries: tries + 1, why: error.to_string() });
             }
         };
         self.queue.succeed_then(&id, attempt, &kept, now_ms(), Box::new(then));
@@ -264,9 +266,11 @@ impl Shared {
                 continue;
             }
             let Unsaved { job, attempt, .. } = &unsaved;
-            let explanation = "its result could not be kept: the queue's database refused it again and again";
-            let error = serde_json::json!({ "cause": "disk-full", "explanation": explanation, "report": null });
-            let failure = Failure { cause: "disk-full".to_owned(), error };
+            // SQLite's own words for ENOSPC.
+            let cause = if unsaved.why.contains("disk is full") { "disk-full" } else { "unknown" };
+            let explanation = format!("its result could not be kept, tried again and again: {}", unsaved.why);
+            let error = serde_json::json!({ "cause": cause, "explanation": explanation, "report": null });
+            let failure = Failure { cause: cause.to_owned(), error };
             match self.queue.fail(job, *attempt, &failure, &Next::Final(Value::Null), now_ms()) {
                 Err(QueueError::Database(_)) => locked(&self.unsaved).push(unsaved),
                 told => self.end(job, *attempt, told.is_ok_and(JobState::over)),

@@ -205,7 +205,7 @@ impl WorkerSeat {
         let shared = &self.shared;
         let plan = shared.plan(self.number, setup);
         let mut process = Process::start(plan, shared.host.clone())
-            .map_err(|error| Failed::new("os-limit", format!("no worker can be started: {error}")))?;
+            .map_err(|error| Failed::of_system("no worker can be started", &error))?;
         // Not the job's deadline: the next job needs the process too.
         let limit = shared.host.settings.setup_timeout;
         let begun = process.begin(Work {
