@@ -251,7 +251,13 @@ impl Shared {
                 if tries == 0 {
                     shared.tell(&format!("the result of {job} cannot be kept yet: {error}"));
                 }
-                locked(&shared.unsaved).push(Unsaved { job, attempt, result, tries: tries + 1, why: error.to_string() });
+                locked(&shared.unsaved).push(Unsaved {
+                    job,
+                    attempt,
+                    result,
+                    tries: tries + 1,
+                    why: error.to_string(),
+                });
             }
         };
         self.queue.succeed_then(&id, attempt, &kept, now_ms(), Box::new(then));
